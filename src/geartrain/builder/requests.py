@@ -1,0 +1,125 @@
+"""What `register()` and `run()` ask for, checked: plain data that any host can keep, print or execute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from geartrain.builder.steps import Step
+
+
+class Reader(StrEnum):
+    """Where records come from; the value is the name that `GearsBuilder` takes."""
+
+    KEYS = "KeysReader"
+    KEYS_ONLY = "KeysOnlyReader"
+    STREAM = "StreamReader"
+    PYTHON = "PythonReader"
+
+
+class Mode(StrEnum):
+    """Where a registration's function runs."""
+
+    SYNC = "sync"
+    ASYNC = "async"
+    ASYNC_LOCAL = "async_local"
+
+
+class FailurePolicy(StrEnum):
+    """What happens when an execution fails."""
+
+    RETRY = "retry"
+    ABORT = "abort"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamArguments:
+    """`StreamReader.register`'s own arguments; see `docs/reference.md` for what each one does.
+
+    Attributes:
+        batch: records for one execution, at least 1.
+        duration: milliseconds after which a partial batch is executed; 0: it waits for the batch size.
+        on_failed_policy: retry, abort or continue.
+        on_failed_retry_interval: seconds between two tries of a batch.
+        max_retries: tries after the first before `retry` becomes `abort`; None: no limit.
+        trim_stream: delete entries that every consumer group of the stream has passed, after the commit.
+        from_id: where a stream is read from the first time (an entry id, or `$` for what is new).
+    """
+
+    batch: int = 1
+    duration: int = 0
+    on_failed_policy: FailurePolicy = FailurePolicy.RETRY
+    on_failed_retry_interval: float = 1
+    max_retries: int | None = None
+    trim_stream: bool = False
+    from_id: str = "0-0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysArguments:
+    """`KeysReader.register`'s own arguments.
+
+    Attributes:
+        event_types: lower-case event names (`set`, `hset`, `del`, `expired`, ...) that trigger; None: all.
+        key_types: lower-case key types (`string`, `hash`, ...) that trigger; None: all.
+        read_value: read the key's value for the record, at the moment that the function runs.
+        snapshot: record the value with the event (server module only).
+    """
+
+    event_types: tuple[str, ...] | None = None
+    key_types: tuple[str, ...] | None = None
+    read_value: bool = True
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterRequest:
+    """One `register()` call.
+
+    Attributes:
+        reader: Reader.KEYS or Reader.STREAM.
+        pattern: glob of key names, as in `SCAN MATCH`.
+        mode: where it runs.
+        name: the user's `name=`, or None.
+        description: the builder's `desc`, or None.
+        arguments: the reader's own arguments.
+        steps: the pipeline.
+        on_registered: called once in every process that will run the pipeline, or None.
+    """
+
+    reader: Reader
+    pattern: str
+    mode: Mode
+    name: str | None
+    description: str | None
+    arguments: StreamArguments | KeysArguments
+    steps: tuple[Step, ...]
+    on_registered: Callable[[], Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """One `run()` call.
+
+    Attributes:
+        reader: any reader.
+        pattern: glob of key names (PythonReader: unused).
+        source: the generator function of a PythonReader, or None.
+        no_scan: KeysReader: `pattern` is one key's exact name.
+        read_value: KeysReader: read the values.
+        from_id: StreamReader: the first id to read.
+        description: the builder's `desc`, or None.
+        steps: the pipeline.
+    """
+
+    reader: Reader
+    pattern: str
+    source: Callable[[], Any] | None = None
+    no_scan: bool = False
+    read_value: bool = True
+    from_id: str = "0-0"
+    description: str | None = None
+    steps: tuple[Step, ...] = ()

@@ -1,0 +1,44 @@
+"""Settings: every tunable, with its unit, its effect and its default, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Dialect(StrEnum):
+    """Which record format and which defaults a session's registrations get."""
+
+    GEARTRAIN = "geartrain"
+    REDISGEARS_1_2 = "redisgears-1.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """A worker process's tunables.
+
+    Attributes:
+        threads: executions that run at the same time in one process; user code that blocks holds one of them.
+        lease_ttl: seconds after which a dead worker's partitions go to another. Shorter: faster takeover, more
+            renewals; a pause of a worker (a debugger, a SIGSTOP) longer than this costs it its partitions.
+        commit_interval: seconds within which finished work is committed while a partition is busy. Longer: fewer
+            commits, more repetition after a crash.
+        poll_interval: seconds between two looks at the registry; how soon a change is noticed.
+        scan_interval: seconds between two scans for streams that match a pattern; finds what events missed.
+        block: seconds that an idle read waits in the server.
+        prefetch: records that a partition may hold in memory beyond its running batch (at least one batch is allowed).
+        read_budget: records that one read may bring, over all partitions.
+        stop_deadline: seconds that a stop waits for running executions.
+        history: executions that a registration's history keeps.
+    """
+
+    threads: int = 4
+    lease_ttl: float = 10.0
+    commit_interval: float = 0.05
+    poll_interval: float = 0.5
+    scan_interval: float = 10.0
+    block: float = 2.0
+    prefetch: int = 4000
+    read_budget: int = 20000
+    stop_deadline: float = 30.0
+    history: int = 100
