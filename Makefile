@@ -1,0 +1,56 @@
+# What a developer needs: `make setup | demo | test | lint | bench | clean`. Each target sets up by itself where needed.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The first Python that is at least 3.11 and can make a virtual environment; `make PYTHON=... setup` overrides it.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+
+# Patient with a slow network.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --timeout 120 --retries 8
+
+# More arguments for pytest: `make test ARGS='tests/unit -k offset'`.
+ARGS ?=
+
+.PHONY: setup demo test lint format bench clean
+
+setup: $(STAMP)
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python >= 3.11 with venv and ensurepip was found. Install one (on Debian: apt install python3-venv)," >&2; \
+		echo "or name it: make PYTHON=/path/to/python3 setup" >&2; exit 1; fi
+	@echo "setup: $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+# Installs again when pyproject.toml changed. The stamp is written last: a setup that was broken off is done again.
+$(STAMP): pyproject.toml | $(BIN)/python
+	@echo "setup: installing geartrain[dev] into $(VENV) (half a minute; longer on a slow network)"
+	@$(PIP) install --quiet --editable '.[dev]'
+	@$(PIP) check
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/python examples/shop/demo.py
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
