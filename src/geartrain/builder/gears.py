@@ -67,13 +67,19 @@ class GearsBuilder(Stepping):
     @overload
     def __new__(cls, reader: str, defaultArg: str | Callable[[], Any] = "*", desc: str | None = None) -> Self: ...
     @checked
-    def __new__(
-        cls, reader: str = "KeysReader", defaultArg: str | Callable[[], Any] = "*", desc: str | None = None
+    def __new__(  # noqa: D102, PYI034  # makes an instance of the reader's own class
+        cls,
+        reader: str = "KeysReader",
+        defaultArg: str | Callable[[], Any] = "*",  # noqa: ARG004  # for __init__, as desc
+        desc: str | None = None,  # noqa: ARG004
     ) -> GearsBuilder:
         return super().__new__(_builder_of(reader) if cls is GearsBuilder else cls)
 
     def __init__(
-        self, reader: str = "KeysReader", defaultArg: str | Callable[[], Any] = "*", desc: str | None = None
+        self,
+        reader: str = "KeysReader",  # noqa: ARG002  # chose the class, in __new__
+        defaultArg: str | Callable[[], Any] = "*",
+        desc: str | None = None,
     ) -> None:
         super().__init__()
         if desc is not None and not isinstance(desc, str):
@@ -83,7 +89,7 @@ class GearsBuilder(Stepping):
         self._default = defaultArg
         self._description = desc
 
-    def register(self, *args: Any, **kwargs: Any) -> str:
+    def register(self, *args: Any, **kwargs: Any) -> str:  # noqa: ARG002  # whatever they are
         """Run the steps whenever something arrives; KeysReader and StreamReader can."""
         raise ArgumentError(
             f"register(): {self.reader} reads what is there and gets no events; register with KeysReader or"

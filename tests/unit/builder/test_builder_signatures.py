@@ -190,7 +190,7 @@ def test_a_builder_registers_what_it_has_at_that_moment(keeper: Any) -> None:
 def test_a_builder_can_be_copied_and_pickled() -> None:
     """A function that mentions one can travel."""
     builder = GB("StreamReader", "s:*").map(str)
-    for twin in (copy.copy(builder), pickle.loads(pickle.dumps(builder))):  # noqa: S301  # our own bytes
+    for twin in (copy.copy(builder), pickle.loads(pickle.dumps(builder))):
         assert type(twin) is StreamBuilder
         assert twin.steps == builder.steps
 

@@ -1,0 +1,9 @@
+"""Steps compiled to one callable over a batch of records. Pure: no I/O; the same code runs in workers and servers."""
+
+from __future__ import annotations
+
+from geartrain.pipeline.compiled import Pipeline, compile_pipeline
+from geartrain.pipeline.context import NO_RECORD, Context
+from geartrain.pipeline.tailcalls import tail_calls
+
+__all__ = ["NO_RECORD", "Context", "Pipeline", "compile_pipeline", "tail_calls"]

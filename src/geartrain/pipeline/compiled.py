@@ -1,0 +1,104 @@
+"""`compile_pipeline`: steps to one callable over a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import CodeType, TracebackType
+from typing import Any
+
+from geartrain.builder.steps import Step
+from geartrain.errors import ServerUnavailable, StepError
+from geartrain.pipeline.concurrent import RecordFailed
+from geartrain.pipeline.context import NO_RECORD, Context
+from geartrain.pipeline.describe import PIPELINE_FILE, record_text, step_text, user_trace
+from geartrain.pipeline.generate import HELPERS, NAME, generate
+from geartrain.pipeline.source import Place
+from geartrain.pipeline.tailcalls import marked_steps, tail_calls
+
+
+class Pipeline:
+    """Steps, compiled: call it with records and a context.
+
+    It keeps nothing between two calls and may be called by several threads at the same time, each with its own
+    context.
+
+    Attributes:
+        steps: the steps it was made from.
+        tail_calls: the call sites of `targets` whose reply nobody can notice (see `geartrain.pipeline.tail_calls`).
+        text: the generated Python, for whoever wants to see it.
+    """
+
+    def __init__(
+        self, steps: tuple[Step, ...], text: str, function: Callable[..., list[Any]], places: Mapping[int, Place],
+        tail_calls: frozenset[tuple[CodeType, int]],
+    ) -> None:  # fmt: skip
+        self.steps = steps
+        self.tail_calls = tail_calls
+        self.text = text
+        self._function = function
+        self._code = function.__code__
+        self._places = places
+
+    def __call__(self, records: Iterable[Any], context: Context) -> list[Any]:
+        """Run the steps over the records; returns the results, a new list (empty where they are discarded).
+
+        An iterable is read as the steps need it, not ahead of them, up to the first step that takes every record.
+
+        Raises:
+            StepError: a step raised an Exception, or GeneratorExit.
+            ServerUnavailable: a step raised that: it is no fault of the step and passes as it is, like whatever is no
+                Exception (KeyboardInterrupt, ...) and what the iterable itself raises.
+        """
+        try:
+            return self._function(records, context)
+        except ServerUnavailable:
+            raise
+        except (Exception, GeneratorExit) as error:
+            failure = self._failure(error)
+            if failure is None:
+                raise
+            raise failure from failure.__cause__
+
+    def describe(self, step_number: int) -> str:
+        """A step as a user reads it, for example `step 2, foreach(<lambda> at shop.py:14)`; 1 is the first."""
+        return step_text(step_number, self.steps[step_number - 1])
+
+    def step_error(self, step_number: int, record: object, cause: BaseException) -> StepError:
+        """The error for a step that raised; `record` is `NO_RECORD` where the step had no single one."""
+        shown = None if record is NO_RECORD else record_text(record)
+        return StepError(self.describe(step_number), shown, cause, user_trace(cause))
+
+    def _failure(self, error: BaseException) -> StepError | None:
+        """The step and record of an error, from the line that the generated function was at.
+
+        Looked up only now, so that nothing is kept up to date while all goes well. None: it was at no step's line.
+        """
+        trace = self._own_frame(error.__traceback__)
+        place = self._places.get(trace.tb_lineno) if trace is not None else None
+        if trace is None or place is None:
+            return None
+        if isinstance(error, RecordFailed):
+            return self.step_error(place.number, error.record, error.cause)
+        record = NO_RECORD if place.record is None else trace.tb_frame.f_locals[place.record]
+        return self.step_error(place.number, record, error)
+
+    def _own_frame(self, trace: TracebackType | None) -> TracebackType | None:
+        while trace is not None and trace.tb_frame.f_code is not self._code:
+            trace = trace.tb_next
+        return trace
+
+
+def compile_pipeline(steps: Sequence[Step], *, discard: bool = False, targets: Collection[object] = ()) -> Pipeline:
+    """Compile steps to one callable over a batch.
+
+    Args:
+        steps: the pipeline, as `GearsBuilder.steps` gives it.
+        discard: keep no results; the pipeline then returns an empty list.
+        targets: functions (such as `execute`) whose calls with an unnoticed reply are looked for (`tail_calls`). A step
+            that mentions one, or may reach one, keeps `context.at` up to date before each call.
+    """
+    steps = tuple(steps)
+    text, source = generate(steps, discard=discard, marked=marked_steps(steps, targets))
+    namespace = {**HELPERS, **source.bindings}
+    exec(compile(text, PIPELINE_FILE, "exec"), namespace)  # noqa: S102  # our own text: names and numbers only
+    return Pipeline(steps, text, namespace[NAME], source.places, tail_calls(steps, targets))

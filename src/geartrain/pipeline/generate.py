@@ -1,0 +1,184 @@
+"""Steps to the text of one function: a loop for each stage, without a dispatch over steps per record.
+
+    def pipeline(records, context, f1_0=f1_0, ...):      GearsBuilder(...).map(f).filter(g).count()
+     c3 = 0
+     for r0 in records:
+      r1 = f1_0(r0)                                      line 4: step 1, record r0
+      if f2_0(r1):                                       line 5: step 2, record r1
+       c3 += 1
+     out3 = [c3]
+     return out3
+
+A stage ends at a barrier (see `barriers`). Filters open an `if`, never `continue`, so that the end of a loop's body is
+always reached: there a `limit` that has let its last record through leaves the loop.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from geartrain.builder.steps import Kind, Step
+from geartrain.pipeline.concurrent import concurrently
+from geartrain.pipeline.context import NO_RECORD
+from geartrain.pipeline.operators import combined, flattened, kept, newcomer, pairs, reduced, zero_maker
+from geartrain.pipeline.source import Place, Source
+from geartrain.pipeline.stages import Numbered, Stage, stages
+
+NAME = "pipeline"
+
+HELPERS: Mapping[str, Any] = {
+    function.__name__: function
+    for function in (combined, concurrently, defaultdict, flattened, kept, newcomer, pairs, reduced)
+} | {"NO_RECORD": NO_RECORD}
+"""The globals of generated code."""
+
+
+def generate(steps: Sequence[Step], *, discard: bool, marked: Collection[int]) -> tuple[str, Source]:
+    """The text of a function `pipeline(records, context)`, and its source with places and bindings.
+
+    Args:
+        steps: the pipeline.
+        discard: keep no results.
+        marked: the numbers of the steps that set `context.at` before each call.
+    """
+    writer = _Writer(discard=discard, marked=marked)
+    incoming = "records"
+    for stage in stages(steps):
+        incoming = writer.stage(stage, incoming)
+    writer.source.line("return []" if discard else f"return {incoming}")
+    return writer.source.function(NAME, "records", "context"), writer.source
+
+
+@dataclass(slots=True)
+class _Loop:
+    """A loop whose body is being written: where the body stands, and the conditions that end it."""
+
+    depth: int
+    stops: list[str] = field(default_factory=list)
+
+
+class _Writer:
+    def __init__(self, *, discard: bool, marked: Collection[int]) -> None:
+        self.source = Source()
+        self._discard = discard
+        self._marked = marked
+        self._loops: list[_Loop] = []
+        self._record = ""
+        self._records = 0
+        self._gathers = 0
+
+    def stage(self, stage: Stage, incoming: str) -> str:
+        """Write one loop; returns the variable of what comes out of it."""
+        if stage.barrier is None and not stage.passing and (incoming != "records" or self._discard):
+            if incoming == "records":
+                self.source.line("for _ in records: pass")
+            return incoming
+        names = self._names(stage)
+        for numbered in stage.passing:
+            self._prepare(numbered)
+        barrier, number = stage.barrier, stage.ending.number if stage.ending else None
+        self._templates(barrier.before if barrier else self._ahead(), number, names)
+        self._enter("()" if any(_is_empty(numbered.step) for numbered in stage.passing) else incoming)
+        for numbered in stage.passing:
+            self._pass(numbered)
+        self._templates(barrier.each if barrier else self._keep(), number, names, record=self._record)
+        self._leave()
+        if barrier is None:
+            return "out"
+        self._templates(barrier.after, number, names)
+        return barrier.result.format_map(names)
+
+    def _names(self, stage: Stage) -> dict[str, str]:
+        """What stands for the placeholders of a barrier's templates."""
+        if stage.ending is None:
+            self._gathers += 1
+            return {"n": f"x{self._gathers}"}
+        number, step = stage.ending
+        names = {"n": str(number), "reverse": repr(step.options.get("reverse"))}
+        names |= {f"f{index}": self._function(stage.ending, index) for index in range(len(step.functions))}
+        if "zero" in step.options:
+            names["zero"] = self.source.bind(f"zero{number}", zero_maker(step.options["zero"]))
+        return names
+
+    def _function(self, numbered: Numbered, index: int = 0) -> str:
+        return self.source.bind(f"f{numbered.number}_{index}", numbered.step.functions[index])
+
+    def _ahead(self) -> tuple[str, ...]:
+        return () if self._discard else ("out = []", "push = out.append")
+
+    def _keep(self) -> tuple[str, ...]:
+        return ("pass",) if self._discard else ("push({r})",)
+
+    def _templates(
+        self, lines: Sequence[str], number: int | None, names: Mapping[str, str], record: str | None = None
+    ) -> None:
+        """Write a barrier's lines; those that call the user's functions say before where they are."""
+        place = None if number is None else Place(number, record)
+        if number in self._marked and any("{f" in line for line in lines):
+            self.source.line(f"context.at = {number}, {record or 'NO_RECORD'}")
+        for line in lines:
+            self.source.line(line.format_map({**names, "r": record}), place)
+
+    def _prepare(self, numbered: Numbered) -> None:
+        """What a passing step keeps over the records."""
+        if numbered.step.kind is Kind.LIMIT:
+            self.source.line(f"c{numbered.number} = 0")
+        elif numbered.step.kind is Kind.DISTINCT:
+            self.source.line(f"new{numbered.number} = newcomer()")
+
+    def _enter(self, iterable: str, place: Place | None = None) -> None:
+        self._records += 1
+        self._record = f"r{self._records}"
+        self.source.open(f"for {self._record} in {iterable}:", place)
+        self._loops.append(_Loop(self.source.depth))
+
+    def _leave(self) -> None:
+        """Close all loops, from the inside; a limit ends the loop it stands in and those around it."""
+        stops: list[str] = []
+        while self._loops:
+            loop = self._loops.pop()
+            self.source.depth = loop.depth
+            stops += loop.stops
+            if stops:
+                self.source.line(f"if {' or '.join(stops)}: break")
+        self.source.depth = 1
+
+    def _pass(self, numbered: Numbered) -> None:
+        """Write one step within a loop; `_record` is what it is given, and then what it passes on."""
+        number, step = numbered
+        place = Place(number, self._record)
+        if number in self._marked:
+            self.source.line(f"context.at = {number}, {self._record}")
+        match step.kind:
+            case Kind.MAP:
+                self._records += 1
+                self.source.line(f"r{self._records} = {self._function(numbered)}({self._record})", place)
+                self._record = f"r{self._records}"
+            case Kind.FILTER:
+                self.source.open(f"if {self._function(numbered)}({self._record}):", place)
+            case Kind.FOREACH | Kind.REPARTITION:
+                self.source.line(f"{self._function(numbered)}({self._record})", place)
+            case Kind.FLATMAP:
+                self.source.line(f"t{number} = {self._function(numbered)}({self._record})", place)
+                self._enter(f"t{number} if isinstance(t{number}, list) else (t{number},)", place)
+            case Kind.DISTINCT:
+                self.source.open(f"if new{number}({self._record}):", place)
+            case Kind.LIMIT:
+                self._limit(numbered)
+            case _:  # collect: on one server the records are together
+                pass
+
+    def _limit(self, numbered: Numbered) -> None:
+        counter, start = f"c{numbered.number}", numbered.step.options["start"]
+        self.source.line(f"{counter} += 1")
+        self._loops[-1].stops.append(f"{counter} == {start + numbered.step.options['length']}")
+        if start:
+            self.source.open(f"if {counter} > {start}:")
+
+
+def _is_empty(step: Step) -> bool:
+    """Whether it is a limit that lets nothing through: then nothing needs to be read."""
+    return step.kind is Kind.LIMIT and step.options["length"] == 0
