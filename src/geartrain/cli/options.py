@@ -1,0 +1,43 @@
+"""Options that several subcommands have, as decorators, so that they are the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from geartrain.config import Dialect
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+URL_VARIABLE = "GEARTRAIN_URL"
+
+
+def url_option(
+    help: str = "The server. [default: $GEARTRAIN_URL, or redis://127.0.0.1:6379]",  # noqa: A002 - click's word
+) -> Callable[[F], F]:
+    """`--url URL`, argument `url: str | None`: None where neither it nor GEARTRAIN_URL is given."""
+    return click.option("--url", envvar=URL_VARIABLE, metavar="URL", help=help)
+
+
+def json_option(what: str) -> Callable[[F], F]:
+    """`--json`, argument `as_json: bool`; `what` is printed as JSON."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print {what} as JSON (docs/reference/cli-json.md).")
+
+
+def session_option() -> Callable[[F], F]:
+    """`--session NAME`, argument `session: str | None`: the name of the session that a script is submitted as."""
+    return click.option("--session", metavar="NAME", help="The session's name. [default: the script's name]")
+
+
+def dialect_option() -> Callable[[F], F]:
+    """`--dialect D`, argument `dialect: Dialect`."""
+    return click.option(
+        "--dialect",
+        type=click.Choice([item.value for item in Dialect]),
+        default=Dialect.GEARTRAIN.value,
+        show_default=True,
+        callback=lambda _context, _parameter, value: Dialect(value),
+        help="The record format and the defaults that the script expects.",
+    )
