@@ -130,7 +130,9 @@ class ServerProcess:
         """Whether it serves commands; another server on the same port does not count."""
         try:
             with Link(Endpoint(self.configuration.url)) as link:
-                return f"process_id:{self.pid}" in str(link.call("INFO", "server")).splitlines()
+                ours = f"process_id:{self.pid}" in str(link.call("INFO", "server")).splitlines()
+                link.call("PING")  # refused while it loads its data, where INFO is not
+                return ours
         except (ServerUnavailable, CommandError):
             return False
 

@@ -1,0 +1,157 @@
+"""Fixtures for all tests: real servers, the command line, reproducible chance.
+
+    server          every flavour in turn (`@pytest.mark.servers("valkey-9.1", ...)` narrows it); it is empty
+    flavour         the name of `server`'s flavour; a test that asks for it alone runs once for each
+    url, link       the address of `server`, and a connection to it
+    valkey          Valkey 9.1 only, empty: for what does not depend on the server
+    fresh_server    makes servers that the test may kill and restart
+    cli             starts `geartrain ...` processes
+    seed            a random.Random that a failed run can be repeated with
+
+`server` and `valkey` are shared, one after the other, by all tests: nobody stops them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import hypothesis
+import pytest
+
+from geartrain.server import EmbeddedServer
+from geartrain.wire import Endpoint, Link
+from support.processes import GEARTRAIN, CapturedProcess
+from support.servers import FLAVOURS, VALKEY, ServerPool, required
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+SEED_VARIABLE = "GEARTRAIN_TEST_SEED"
+
+# A deadline for one example would measure the machine's load; pytest-timeout bounds the whole test.
+hypothesis.settings.register_profile("geartrain", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("geartrain")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """One seed for the whole run, Hypothesis included."""
+    run_seed = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(2**32))
+    config.stash[_RUN_SEED] = run_seed
+    if config.getoption("hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = str(run_seed)
+
+
+_RUN_SEED = pytest.StashKey[int]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how to repeat this run's chance."""
+    terminalreporter.write_line(f"{SEED_VARIABLE}={config.stash[_RUN_SEED]}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses `flavour` or `server` once for each flavour that it is meant for."""
+    if "flavour" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("servers")
+        metafunc.parametrize("flavour", marker.args if marker else FLAVOURS)
+
+
+@pytest.fixture(scope="session")
+def server_pool() -> Iterator[ServerPool]:
+    """The servers that tests share."""
+    pool = ServerPool()
+    yield pool
+    pool.stop()
+
+
+@pytest.fixture
+def server(flavour: str, server_pool: ServerPool) -> EmbeddedServer:
+    """An empty server of each flavour in turn."""
+    return server_pool.take(flavour)
+
+
+@pytest.fixture
+def valkey(server_pool: ServerPool) -> EmbeddedServer:
+    """An empty Valkey 9.1."""
+    return server_pool.take(VALKEY)
+
+
+@pytest.fixture
+def url(server: EmbeddedServer) -> str:
+    """The address of `server`."""
+    return server.url
+
+
+@pytest.fixture
+def link(server: EmbeddedServer) -> Iterator[Link]:
+    """A connection to `server`."""
+    with Link(Endpoint(server.url)) as link:
+        yield link
+
+
+class MakeServer(Protocol):
+    """What the fixture `fresh_server` is."""
+
+    def __call__(
+        self, flavour: str = VALKEY, *, aof: str | None = None, options: Mapping[str, str] | None = None
+    ) -> EmbeddedServer:
+        """Start a server of this test's own.
+
+        Args:
+            flavour: one of support.servers.FLAVOURS.
+            aof: `always` or `everysec`: its data survive `kill` and `restart`; None: they are temporary.
+            options: further settings.
+        """
+
+
+@pytest.fixture
+def fresh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer]:
+    """Makes servers that this test may kill and restart; they are stopped after it."""
+    with ExitStack() as stack:
+
+        def make(
+            flavour: str = VALKEY, *, aof: str | None = None, options: Mapping[str, str] | None = None
+        ) -> EmbeddedServer:
+            directory = tmp_path_factory.mktemp("server") if aof else None
+            settings = {**({"appendfsync": aof} if aof else {}), **(options or {})}
+            server = EmbeddedServer.start(binary=required(flavour), directory=directory, options=settings)
+            return stack.enter_context(server)
+
+        yield make
+
+
+class StartCli(Protocol):
+    """What the fixture `cli` is."""
+
+    def __call__(
+        self, *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> CapturedProcess:
+        """Start `geartrain ARGUMENTS` and return while it runs."""
+
+
+@pytest.fixture
+def cli() -> Iterator[StartCli]:
+    """Starts `geartrain` processes; those that still run after the test are killed."""
+    with ExitStack() as stack:
+
+        def start(
+            *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        ) -> CapturedProcess:
+            process = CapturedProcess(GEARTRAIN, *arguments, env=env, cwd=cwd)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> random.Random:
+    """Chance that can be repeated: of its own for each test, from the run's seed, which is printed."""
+    run_seed = request.config.stash[_RUN_SEED]
+    print(f"{SEED_VARIABLE}={run_seed}")
+    return random.Random(f"{run_seed} {request.node.nodeid}")

@@ -1,0 +1,1 @@
+"""What the tests are made with: servers, waiting, processes, a proxy. No test is in here."""
