@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 
+_CLOSE_IS_RST = struct.pack("ii", 1, 0)
+"""SO_LINGER of 0 seconds: `close` sends RST, as a network that lost the connection would, instead of an orderly FIN."""
+
 
 class State(enum.Enum):
     """What the network does."""
@@ -108,8 +111,7 @@ class Proxy:
             if state in _OPEN:
                 self._connect(client)
             else:
-                _reset(client)
-                client.close()
+                _refuse(client)
             if state is State.CLOSED:
                 return
 
@@ -117,8 +119,7 @@ class Proxy:
         try:
             server = socket.create_connection(("127.0.0.1", self._target))
         except OSError:
-            _reset(client)
-            client.close()
+            _refuse(client)
             return
         with self._changed:
             self._sockets |= {client, server}
@@ -153,7 +154,13 @@ class Proxy:
 
 
 def _reset(each: socket.socket) -> None:
-    """End a connection, without sending what is still held back: its close will be a RST."""
+    """End a connection that a pump reads from, without sending what is still held back; the pump closes it."""
     with contextlib.suppress(OSError):
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_IS_RST)
         each.shutdown(socket.SHUT_RDWR)
+
+
+def _refuse(client: socket.socket) -> None:
+    """End a connection that nobody reads from yet."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_IS_RST)
+    client.close()

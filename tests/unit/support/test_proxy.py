@@ -111,7 +111,7 @@ def ended(client: socket.socket) -> bool:
     """Whether the connection has ended, by a reset or in order."""
     try:
         return client.recv(100) == b""
-    except ConnectionResetError:
+    except ConnectionError:
         return True
 
 
@@ -120,5 +120,5 @@ def refused(proxy: Proxy) -> bool:
     try:
         with connect(proxy) as client:
             return ended(client)
-    except ConnectionResetError:
+    except ConnectionError:
         return True
