@@ -1,0 +1,39 @@
+"""Records: what is there for `run()`, and the shapes that workers share with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from geartrain.builder import Reader, RunRequest
+from geartrain.config import Dialect
+from geartrain.readers.keys import key_names, key_records
+from geartrain.readers.python import python_records
+from geartrain.readers.stream import stream_records
+from geartrain.wire import Link
+
+
+def records(request: RunRequest, link: Link, dialect: Dialect) -> Iterator[Any]:
+    """The records that a `run()` works on, read as they are needed.
+
+    Args:
+        request: what `run()` asks for.
+        link: a connection for the reader alone.
+        dialect: the record format.
+
+    Raises:
+        CommandError: the server refuses to read.
+        ServerUnavailable: the connection was lost.
+    """
+    match request.reader:
+        case Reader.KEYS:
+            return key_records(link, request.pattern, no_scan=request.no_scan, read_value=request.read_value)
+        case Reader.KEYS_ONLY:
+            return key_names(link, request.pattern)
+        case Reader.STREAM:
+            return stream_records(link, request.pattern, dialect, request.from_id)
+        case Reader.PYTHON:
+            return python_records(request.source or tuple)
+
+
+__all__ = ["records"]

@@ -1,0 +1,39 @@
+"""Records of the keys that are there: KeysReader and KeysOnlyReader of `run()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from geartrain.readers.scanning import Page, names
+from geartrain.readers.values import NO_KEY, read_types, read_values
+from geartrain.wire import Link
+
+
+def key_records(
+    link: Link, pattern: str, *, no_scan: bool = False, read_value: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Give records `{'key', 'value', 'type', 'event': None}`; a key that is gone when its value is read gives none.
+
+    Args:
+        link: used between two records.
+        pattern: a glob, as in `SCAN MATCH`.
+        no_scan: `pattern` is one key's exact name.
+        read_value: False: every `value` is None.
+    """
+    for page in names(link, pattern, literal=no_scan):
+        found = read_values(link, page) if read_value else [(kind, None) for kind in read_types(link, page)]
+        for key, (kind, value) in zip(page, found, strict=True):
+            if kind != NO_KEY:
+                yield {"key": key, "value": value, "type": kind, "event": None}
+
+
+def key_names(link: Link, pattern: str) -> Iterator[str | bytes]:
+    """The names of the keys that match a pattern."""
+    for page in names(link, pattern):
+        yield from _present(link, page) if len(page) == 1 else page
+
+
+def _present(link: Link, page: Page) -> Page:
+    """A page of one name may be the pattern itself, which nobody has looked up."""
+    return [key for key in page if link.call("EXISTS", key)]

@@ -1,0 +1,44 @@
+"""Records of the entries that streams hold: StreamReader of `run()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from geartrain import glob
+from geartrain.config import Dialect
+from geartrain.readers.entries import records_of
+from geartrain.readers.scanning import scan
+from geartrain.text import to_bytes
+from geartrain.wire import Link
+
+PAGE = 1000
+"""Entries that are read at once."""
+
+
+def stream_records(link: Link, pattern: str, dialect: Dialect, from_id: str = "0-0") -> Iterator[dict[Any, Any]]:
+    """Records of all streams that match a pattern, in the order of the streams' names, then of the ids.
+
+    Args:
+        link: used between two records.
+        pattern: a glob, as in `SCAN MATCH`, or a stream's name.
+        dialect: the record format.
+        from_id: the first id that is read, in each stream.
+
+    Raises:
+        CommandError: `pattern` names one key, and it is no stream.
+    """
+    for stream in _streams(link, pattern):
+        start = from_id
+        while True:
+            entries = link.call("XRANGE", stream, start, "+", "COUNT", PAGE)
+            yield from records_of(entries, stream, dialect)
+            if len(entries) < PAGE:
+                break
+            start = f"({entries[-1][0]}"
+
+
+def _streams(link: Link, pattern: str) -> list[str | bytes]:
+    if glob.is_exact(pattern.encode()):
+        return [pattern]
+    return sorted((name for page in scan(link, pattern, "stream") for name in page), key=to_bytes)
