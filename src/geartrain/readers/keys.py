@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from geartrain.readers.scanning import Page, names
-from geartrain.readers.values import NO_KEY, read_types, read_values
+from geartrain.readers.values import NO_KEY, read_values
 from geartrain.wire import Link
 
 
@@ -22,7 +22,7 @@ def key_records(
         read_value: False: every `value` is None.
     """
     for page in names(link, pattern, literal=no_scan):
-        found = read_values(link, page) if read_value else [(kind, None) for kind in read_types(link, page)]
+        found = read_values(link, page, values=read_value)
         for key, (kind, value) in zip(page, found, strict=True):
             if kind != NO_KEY:
                 yield {"key": key, "value": value, "type": kind, "event": None}

@@ -31,13 +31,15 @@ _ATTEMPTS = 5
 """How often a key is read again that changes its type all the time."""
 
 
-def read_values(link: Link, keys: Sequence[str | bytes]) -> list[tuple[str, Any]]:
-    """(type, value) of each key; two round trips for up to 1000 keys.
+def read_values(link: Link, keys: Sequence[str | bytes], *, values: bool = True) -> list[tuple[str, Any]]:
+    """(type, value) of each key; two round trips for up to 1000 keys. Without `values` every value is None.
 
     Raises:
         CommandError: the server refuses to read a key (a user's permissions, say).
         ServerUnavailable: the connection was lost.
     """
+    if not values:
+        return [(kind, None) for kind in _types(link, keys)]
     found: list[tuple[str, Any]] = [(NO_KEY, None)] * len(keys)
     pending: Iterable[int] = range(len(keys))
     for attempt in range(_ATTEMPTS):
@@ -47,8 +49,7 @@ def read_values(link: Link, keys: Sequence[str | bytes]) -> list[tuple[str, Any]
     return found
 
 
-def read_types(link: Link, keys: Sequence[str | bytes]) -> list[str]:
-    """The type of each key; errors as `read_values`."""
+def _types(link: Link, keys: Sequence[str | bytes]) -> list[str]:
     return [_checked(reply, ("TYPE",)) for reply in link.pipeline([("TYPE", key) for key in keys])]
 
 
@@ -56,7 +57,7 @@ def _read(
     link: Link, keys: Sequence[str | bytes], wanted: list[int], found: list[tuple[str, Any]], *, last: bool
 ) -> list[int]:
     """Read the keys at positions `wanted` into `found`; returns the positions that changed meanwhile."""
-    kinds = read_types(link, [keys[at] for at in wanted])
+    kinds = _types(link, [keys[at] for at in wanted])
     commands: list[Command] = []
     readable: list[tuple[int, str]] = []
     for at, kind in zip(wanted, kinds, strict=True):
