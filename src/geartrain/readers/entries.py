@@ -39,3 +39,13 @@ def id_parts(entry_id: str) -> tuple[int, int]:
     """An entry id as two numbers, which compare as the server orders ids."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence or 0)
+
+
+def before(entry_id: str) -> str:
+    """The id just before this one, after which a reader begins that reads *from* it; `$` stays `$`."""
+    if entry_id == "$":
+        return entry_id
+    milliseconds, sequence = id_parts(entry_id)
+    if sequence:
+        return f"{milliseconds}-{sequence - 1}"
+    return f"{milliseconds - 1}-{2**64 - 1}" if milliseconds else "0-0"

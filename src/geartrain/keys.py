@@ -1,0 +1,100 @@
+"""Every key that Geartrain writes, and how its name is made.
+
+| key | type | what it holds | written by | goes away |
+|---|---|---|---|---|
+| `geartrain:{registry}:version` | string | counts every change of the registry; workers poll it | submit, pause, ... | never |
+| `geartrain:{registry}:sessions` | hash | session name -> JSON about it | submit | with its last registration |
+| `geartrain:{registry}:code:<session>` | hash | the pickled code, its signature, the script's source | submit | with the session |
+| `geartrain:{registry}:registrations` | hash | registration id -> JSON | submit | unregister |
+| `geartrain:{registry}:status` | hash | registration id -> `active`, `paused`, `aborted` | pause, workers | unregister |
+| `geartrain:{registry}:stats:<id>` | hash | counters, last error | workers | unregister |
+| `geartrain:{registry}:history:<id>` | list | last executions, JSON, newest first | workers | unregister |
+| `geartrain:{registry}:streams:<id>` | set | streams that have this registration's group | workers | unregister |
+| `geartrain:{registry}:workers` | hash | worker id -> JSON with its expiry (server clock) | workers | at stop, or when expired |
+| `geartrain:{registry}:config` | hash | what `gearsConfigGet` reads | users | never |
+| `geartrain:{<tag>}:lease:<id>:<stream>` | string | token of the owning worker, with a TTL | workers | at release, or by TTL |
+| `geartrain:{registry}:wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
+
+On a stream: the consumer group `geartrain:<id>`, whose last-delivered-id is the committed offset.
+
+A lease hashes to the slot of its stream. The tag is the part of the stream's name that the server hashes; where that part
+cannot stand between braces (it holds `}`, or is empty) it is a number that hashes to the same slot.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+
+PREFIX = b"geartrain:"
+_REGISTRY = b"geartrain:{registry}:"
+
+VERSION = _REGISTRY + b"version"
+SESSIONS = _REGISTRY + b"sessions"
+REGISTRATIONS = _REGISTRY + b"registrations"
+STATUS = _REGISTRY + b"status"
+WORKERS = _REGISTRY + b"workers"
+CONFIG = _REGISTRY + b"config"
+
+
+def code(session: str) -> bytes:
+    """The session's code and source."""
+    return _REGISTRY + b"code:" + session.encode()
+
+
+def stats(registration: str) -> bytes:
+    """The registration's counters."""
+    return _REGISTRY + b"stats:" + registration.encode()
+
+
+def history(registration: str) -> bytes:
+    """The registration's last executions."""
+    return _REGISTRY + b"history:" + registration.encode()
+
+
+def streams(registration: str) -> bytes:
+    """The streams that have the registration's group."""
+    return _REGISTRY + b"streams:" + registration.encode()
+
+
+def wake(worker: str) -> bytes:
+    """The stream that ends the worker's blocking read."""
+    return _REGISTRY + b"wake:" + worker.encode()
+
+
+def group(registration: str) -> bytes:
+    """The registration's consumer group, on every stream that it reads."""
+    return PREFIX + registration.encode()
+
+
+def lease(registration: str, stream: bytes) -> bytes:
+    """The lease of the partition (registration, stream), in the slot of the stream."""
+    return b"geartrain:{%s}:lease:%s:%s" % (hash_tag(stream), registration.encode(), stream)
+
+
+def hash_tag(key: bytes) -> bytes:
+    """What to put between braces so that a key hashes to the slot of `key`."""
+    start = key.find(b"{")
+    end = key.find(b"}", start + 1) if start >= 0 else -1
+    hashed = key[start + 1 : end] if end > start + 1 else key
+    if hashed and b"}" not in hashed:
+        return hashed
+    return slot_tag(key_slot(key))
+
+
+def slot_tag(slot: int) -> bytes:
+    """A short tag that hashes to `slot` (0 to 16383)."""
+    return _slot_tags()[slot]
+
+
+@lru_cache(maxsize=1)
+def _slot_tags() -> list[bytes]:
+    """The smallest number, as text, for each slot; about 0.1 s, once, and only for names that need it."""
+    tags: dict[int, bytes] = {}
+    number = 0
+    while len(tags) < REDIS_CLUSTER_HASH_SLOTS:
+        tag = b"%d" % number
+        tags.setdefault(key_slot(tag), tag)
+        number += 1
+    return [tags[slot] for slot in range(REDIS_CLUSTER_HASH_SLOTS)]

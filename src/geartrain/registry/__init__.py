@@ -1,0 +1,25 @@
+"""Sessions and registrations, their code, status, statistics and history, in keys of the database."""
+
+from __future__ import annotations
+
+from geartrain.registry.code import Parcel, open_parcel, seal
+from geartrain.registry.records import Code, Delivery, Registration, Status, ids_for
+from geartrain.registry.statistics import Execution, Statistics
+from geartrain.registry.store import Session, Snapshot, Store, Submitted
+
+__all__ = [
+    "Code",
+    "Delivery",
+    "Execution",
+    "Parcel",
+    "Registration",
+    "Session",
+    "Snapshot",
+    "Statistics",
+    "Status",
+    "Store",
+    "Submitted",
+    "ids_for",
+    "open_parcel",
+    "seal",
+]

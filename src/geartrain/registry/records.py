@@ -1,0 +1,110 @@
+"""What the registry keeps, as plain data, and its JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from geartrain.builder.requests import FailurePolicy, KeysArguments, Mode, Reader, RegisterRequest, StreamArguments
+from geartrain.builder.steps import Step
+from geartrain.config import Dialect
+
+
+class Status(StrEnum):
+    """What a registration does.
+
+    submit ──> ACTIVE ──pause──> PAUSED ──resume──> ACTIVE
+                 └──policy abort──> ABORTED ──resume, or new code──> ACTIVE
+    """
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ABORTED = "aborted"
+
+
+class Delivery(StrEnum):
+    """What is promised for a registration's events."""
+
+    AT_LEAST_ONCE = "at-least-once"
+    BEST_EFFORT = "best-effort"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A registration's code: what is pickled."""
+
+    steps: tuple[Step, ...]
+    on_registered: Callable[[], Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """One registration, without its code.
+
+    Attributes:
+        id: unique in the database, stable over upgrades, for example `orders/StreamReader:orders:*`.
+        session: the session that it belongs to.
+        reader: Reader.STREAM or Reader.KEYS.
+        pattern: glob of stream or key names.
+        mode: where it runs.
+        description: the user's, or None.
+        dialect: the record format.
+        arguments: the reader's own arguments.
+        position: which `Code` of the session's code is this registration's.
+        code_version: counts the submissions of the session; other code, other version.
+        python: the minor version of Python that pickled it, for example `3.11`.
+    """
+
+    id: str
+    session: str
+    reader: Reader
+    pattern: str
+    mode: Mode
+    description: str | None
+    dialect: Dialect
+    arguments: StreamArguments | KeysArguments
+    position: int
+    code_version: int
+    python: str
+
+    @property
+    def delivery(self) -> Delivery:
+        """What is promised for its events on a server without the module."""
+        return Delivery.AT_LEAST_ONCE if self.reader is Reader.STREAM else Delivery.BEST_EFFORT
+
+    def to_json(self) -> str:
+        """As it is kept."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Registration:
+        """From what `to_json` made."""
+        data = json.loads(text)
+        data["reader"] = Reader(data["reader"])
+        data["mode"] = Mode(data["mode"])
+        data["dialect"] = Dialect(data["dialect"])
+        data["arguments"] = _arguments(data["reader"], data["arguments"])
+        return cls(**data)
+
+
+def _arguments(reader: Reader, data: dict[str, Any]) -> StreamArguments | KeysArguments:
+    if reader is Reader.STREAM:
+        data["on_failed_policy"] = FailurePolicy(data["on_failed_policy"])
+        return StreamArguments(**data)
+    for name in ("event_types", "key_types"):
+        data[name] = None if data[name] is None else tuple(data[name])
+    return KeysArguments(**data)
+
+
+def ids_for(session: str, requests: list[RegisterRequest]) -> list[str]:
+    """An id for each request: its `name`, or `session/Reader:pattern`, with `#2`, `#3` behind where that occurs again."""
+    seen: dict[str, int] = {}
+    ids = []
+    for request in requests:
+        base = request.name or f"{session}/{request.reader}:{request.pattern}"
+        count = seen[base] = seen.get(base, 0) + 1
+        ids.append(base if count == 1 else f"{base}#{count}")
+    return ids

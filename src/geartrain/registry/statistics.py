@@ -1,0 +1,117 @@
+"""What executions leave behind: counters and a short history, written by workers, read by `ls` and `show`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from geartrain import keys
+from geartrain.wire import Command
+
+COUNTERS = ("triggered", "succeeded", "failed", "aborted", "retried", "dropped", "records", "duration_us")
+
+
+@dataclass(slots=True, kw_only=True)
+class Statistics:
+    """A registration's counters, since it was registered or its statistics were last cleared.
+
+    Attributes:
+        triggered: executions that were started; a retried batch counts once.
+        succeeded: executions that ended well.
+        failed: executions that failed for good: the policy was `continue` or `abort`, or retries are used up.
+        aborted: how often the policy stopped the registration.
+        retried: tries that failed and were (or are being) tried again.
+        dropped: key events that were lost because the worker's buffer was full (best effort only).
+        records: records in succeeded executions.
+        duration_us: microseconds that executions took, in total.
+        last_duration_us: microseconds that the last one took.
+        last_error: the last failure's message, or None.
+        last_trace: the user's traceback of the last failure, or None.
+        last_error_at: its Unix time in seconds, or None.
+    """
+
+    triggered: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    aborted: int = 0
+    retried: int = 0
+    dropped: int = 0
+    records: int = 0
+    duration_us: int = 0
+    last_duration_us: int = 0
+    last_error: str | None = None
+    last_trace: str | None = None
+    last_error_at: float | None = None
+
+    @property
+    def average_duration_us(self) -> float:
+        """Microseconds that an execution took on average; 0 where there was none."""
+        ended = self.succeeded + self.failed + self.retried
+        return self.duration_us / ended if ended else 0.0
+
+    @classmethod
+    def from_hash(cls, flat: Sequence[Any]) -> Statistics:
+        """From the reply to HGETALL."""
+        stored = dict(zip(flat[::2], flat[1::2], strict=True))
+        made = cls()
+        for name in (*COUNTERS, "last_duration_us"):
+            setattr(made, name, int(stored.get(name, 0)))
+        made.last_error = stored.get("last_error")
+        made.last_trace = stored.get("last_trace")
+        made.last_error_at = float(stored["last_error_at"]) if "last_error_at" in stored else None
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One entry of a registration's history.
+
+    Attributes:
+        at: Unix time in seconds at which it started.
+        duration_us: microseconds that it took.
+        records: records of its batch.
+        stream: the stream (or key) that its records came from.
+        last_id: the id of the batch's last entry ('' for key events).
+        outcome: `succeeded`, `failed`, `retried` or `aborted`.
+        worker: the worker's id.
+        error: the failure's message, or None.
+    """
+
+    at: float
+    duration_us: int
+    records: int
+    stream: str
+    last_id: str
+    outcome: str
+    worker: str
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Delta:
+    """What one worker has to add to a registration's statistics."""
+
+    counters: dict[str, int] = field(default_factory=dict)
+    latest: dict[str, str | int | float] = field(default_factory=dict)
+    executions: Sequence[Execution] = ()
+
+
+def commands(registration: str, delta: Delta, history: int) -> list[Command]:
+    """The commands that add `delta`; `history` executions are kept."""
+    key = keys.stats(registration)
+    made: list[Command] = [("HINCRBY", key, name, amount) for name, amount in delta.counters.items() if amount]
+    if delta.latest:
+        made.append(("HSET", key, *(item for pair in delta.latest.items() for item in pair)))
+    if delta.executions:
+        lines = [json.dumps(asdict(execution)) for execution in delta.executions]
+        made.append(("LPUSH", keys.history(registration), *lines))
+        made.append(("LTRIM", keys.history(registration), 0, history - 1))
+    return made
+
+
+def execution_from(line: str) -> Execution:
+    """From a line of the history."""
+    data: Mapping[str, Any] = json.loads(line)
+    return Execution(**data)

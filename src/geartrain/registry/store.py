@@ -1,0 +1,313 @@
+"""The registry: sessions and registrations in keys of the database (`geartrain.keys` has the table).
+
+Every change ends with an increment of the version, in the same transaction; a worker that sees another version reads a
+new snapshot. A submission watches the version, so that two at the same time cannot mix.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from geartrain import keys
+from geartrain.config import Dialect
+from geartrain.errors import ArgumentError, CommandError, UnknownRegistration
+from geartrain.registry.code import Parcel
+from geartrain.registry.records import Registration, Status
+from geartrain.registry.statistics import Execution, Statistics, execution_from
+from geartrain.text import to_bytes
+from geartrain.wire import Command, ErrorReply, Link, raise_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A submitted script.
+
+    Attributes:
+        name: unique in the database.
+        version: counts its submissions, from 1.
+        updated: Unix time in seconds of the last one.
+        python: the minor version of Python that pickled its code.
+        dialect: its record format.
+        script: the script's path as it was given, or `-`.
+    """
+
+    name: str
+    version: int
+    updated: float
+    python: str
+    dialect: Dialect
+    script: str
+
+    @classmethod
+    def from_json(cls, text: str) -> Session:
+        """From what is kept."""
+        data = json.loads(text)
+        data["dialect"] = Dialect(data["dialect"])
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The registry at one version.
+
+    Attributes:
+        version: of the registry.
+        registrations: by id.
+        status: by registration id.
+    """
+
+    version: int
+    registrations: Mapping[str, Registration]
+    status: Mapping[str, Status]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a submission changed: ids of registrations."""
+
+    session: str
+    added: tuple[str, ...]
+    upgraded: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class Store:
+    """The registry of one database. For one thread, as its link is.
+
+    Args:
+        link: a connection to the database.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+
+    def version(self) -> int:
+        """The registry's version; it grows with every change, and starts again when the database is emptied."""
+        return int(self.link.call("GET", keys.VERSION) or 0)
+
+    def snapshot(self) -> Snapshot:
+        """All registrations and their status, consistent."""
+        read: list[Command] = [("GET", keys.VERSION), ("HGETALL", keys.REGISTRATIONS), ("HGETALL", keys.STATUS)]
+        version, registrations, status = self.link.transaction(read) or (0, [], [])
+        found = {key: Registration.from_json(value) for key, value in _pairs(registrations)}
+        states = {key: Status(value) for key, value in _pairs(status)}
+        return Snapshot(int(version or 0), found, {key: states.get(key, Status.ACTIVE) for key in found})
+
+    def sessions(self) -> list[Session]:
+        """All sessions, by name."""
+        flat = self.link.call("HGETALL", keys.SESSIONS)
+        return sorted((Session.from_json(value) for _, value in _pairs(flat)), key=lambda session: session.name)
+
+    def submit(self, session: Session, registrations: Sequence[Registration], parcel: Parcel, source: str) -> Submitted:
+        """Keep a session: upgrade the registrations that are there, add the new ones, remove the missing ones.
+
+        `session.version` and each registration's `code_version` are set here.
+
+        Raises:
+            ArgumentError: an id belongs to another session.
+        """
+        while True:
+            self.link.call("WATCH", keys.VERSION)
+            outcome = self._try_submit(session, registrations, parcel, source)
+            if outcome is not None:
+                self.remove_remains(outcome.removed)
+                return outcome
+
+    def _try_submit(
+        self, session: Session, registrations: Sequence[Registration], parcel: Parcel, source: str
+    ) -> Submitted | None:
+        existing = {key: Registration.from_json(value) for key, value in _pairs(self._all_registrations())}
+        self._refuse_foreign(session.name, registrations, existing)
+        version = self._session_version(session.name) + 1
+        session = replace(session, version=version)
+        wanted = {item.id: replace(item, code_version=version) for item in registrations}
+        own = {key for key, item in existing.items() if item.session == session.name}
+        removed = own - wanted.keys()
+        changes: list[Command] = [
+            ("HSET", keys.SESSIONS, session.name, json.dumps(_as_dict(session))),
+            ("DEL", keys.code(session.name)),
+            ("HSET", keys.code(session.name), *_code_fields(parcel, source, version)),
+            *(("HSET", keys.REGISTRATIONS, key, item.to_json()) for key, item in wanted.items()),
+            *self._status_changes(wanted.keys()),
+            *_forget(removed),
+            ("INCR", keys.VERSION),
+        ]
+        if self.link.transaction(changes) is None:
+            return None
+        added = wanted.keys() - existing.keys()
+        upgraded = wanted.keys() & existing.keys()
+        return Submitted(session.name, tuple(sorted(added)), tuple(sorted(upgraded)), tuple(sorted(removed)))
+
+    def _refuse_foreign(
+        self, session: str, registrations: Sequence[Registration], existing: Mapping[str, Registration]
+    ) -> None:
+        for item in registrations:
+            other = existing.get(item.id)
+            if other is not None and other.session != session:
+                self.link.call("UNWATCH")
+                raise ArgumentError(
+                    f"name: the registration id {item.id!r} belongs to session {other.session!r}; choose another name="
+                )
+
+    def _status_changes(self, ids: Iterable[str]) -> list[Command]:
+        """New registrations start; paused ones stay so; for aborted ones new code is a new beginning."""
+        status = dict(_pairs(self.link.call("HGETALL", keys.STATUS)))
+        start = [item for item in ids if status.get(item) != Status.PAUSED]
+        return [("HSET", keys.STATUS, item, Status.ACTIVE.value) for item in start]
+
+    def _all_registrations(self) -> list[Any]:
+        return list(self.link.call("HGETALL", keys.REGISTRATIONS))
+
+    def _session_version(self, name: str) -> int:
+        text = self.link.call("HGET", keys.SESSIONS, name)
+        return Session.from_json(text).version if text else 0
+
+    def parcel(self, session: str) -> Parcel:
+        """A session's code, unchecked; see `registry.code.open_parcel`.
+
+        Raises:
+            UnknownRegistration: there is no such session.
+        """
+        stored = self._code(session)
+        return Parcel(
+            session=session,
+            blob=to_bytes(stored["blob"]),
+            python=str(stored["python"]),
+            signature=str(stored["signature"]),
+        )
+
+    def source(self, session: str) -> str:
+        """The script's text, for display.
+
+        Raises:
+            UnknownRegistration: there is no such session.
+        """
+        return str(self._code(session)["source"])
+
+    def _code(self, session: str) -> dict[str, Any]:
+        stored = dict(_pairs(self.link.call("HGETALL", keys.code(session))))
+        if not stored:
+            raise UnknownRegistration(f"there is no session {session!r}; `geartrain ls` shows those that there are")
+        return stored
+
+    def set_status(self, registration: str, status: Status) -> None:
+        """Pause, resume or abort.
+
+        Raises:
+            UnknownRegistration: there is no such registration.
+        """
+        while True:
+            self.link.call("WATCH", keys.VERSION)
+            if not self.link.call("HEXISTS", keys.REGISTRATIONS, registration):
+                self.link.call("UNWATCH")
+                raise unknown(registration)
+            if self.link.transaction([("HSET", keys.STATUS, registration, status.value), ("INCR", keys.VERSION)]):
+                return
+
+    def unregister(self, registration: str) -> None:
+        """Remove a registration with what it left: groups, leases, statistics; its session too, if that was its last.
+
+        Raises:
+            UnknownRegistration: there is no such registration.
+        """
+        while True:
+            self.link.call("WATCH", keys.VERSION)
+            existing = {key: Registration.from_json(value) for key, value in _pairs(self._all_registrations())}
+            if registration not in existing:
+                self.link.call("UNWATCH")
+                raise unknown(registration)
+            session = existing.pop(registration).session
+            changes = _forget([registration])
+            if not any(item.session == session for item in existing.values()):
+                changes += [("HDEL", keys.SESSIONS, session), ("DEL", keys.code(session))]
+            if self.link.transaction([*changes, ("INCR", keys.VERSION)]) is not None:
+                self.remove_remains([registration])
+                return
+
+    def remove_remains(self, registrations: Iterable[str]) -> None:
+        """Remove groups, leases, statistics and history of registrations that are gone."""
+        for registration in registrations:
+            commands: list[Command] = []
+            for stream in self.streams(registration):
+                commands.append(("XGROUP", "DESTROY", stream, keys.group(registration)))
+                commands.append(("DEL", keys.lease(registration, stream)))
+            commands.append(("DEL", keys.stats(registration)))
+            commands.append(("DEL", keys.history(registration)))
+            commands.append(("DEL", keys.streams(registration)))
+            self.link.pipeline(commands)
+
+    def streams(self, registration: str) -> list[bytes]:
+        """The streams that have the registration's group (or had it, where a stream was deleted since)."""
+        return sorted(to_bytes(stream) for stream in self.link.call("SMEMBERS", keys.streams(registration)))
+
+    def statistics(self, registrations: Sequence[str]) -> dict[str, Statistics]:
+        """Counters by registration id."""
+        replies = self.link.pipeline([("HGETALL", keys.stats(item)) for item in registrations])
+        return {item: Statistics.from_hash(_checked(reply)) for item, reply in zip(registrations, replies, strict=True)}
+
+    def history(self, registration: str, count: int = 100) -> list[Execution]:
+        """The last executions, newest first."""
+        return [execution_from(line) for line in self.link.call("LRANGE", keys.history(registration), 0, count - 1)]
+
+    def lags(self, registration: str) -> dict[bytes, int | None]:
+        """For each stream: entries that are not committed yet; None where the server cannot tell."""
+        streams = self.streams(registration)
+        group = keys.group(registration)
+        replies = self.link.pipeline([("XINFO", "GROUPS", stream) for stream in streams])
+        found: dict[bytes, int | None] = {}
+        for stream, reply in zip(streams, replies, strict=True):
+            if isinstance(reply, ErrorReply):
+                continue
+            for item in reply:
+                info = dict(_pairs(item))
+                if to_bytes(info["name"]) == group:
+                    lag = info.get("lag")
+                    found[stream] = int(lag) if lag is not None else self._counted_lag(stream, info)
+        return found
+
+    def _counted_lag(self, stream: bytes, info: Mapping[str, Any]) -> int | None:
+        """Where the server keeps no count (before 7.0, or after deletions): 0, or counted up to a bound."""
+        bound = 10_000
+        after = info["last-delivered-id"]
+        try:
+            reply = self.link.call("XRANGE", stream, f"({after}", "+", "COUNT", bound)
+        except CommandError:
+            return None
+        return len(reply) if len(reply) < bound else None
+
+
+def unknown(registration: str) -> UnknownRegistration:
+    """The error for an id that is not there."""
+    return UnknownRegistration(f"there is no registration {registration!r}; `geartrain ls` shows those that there are")
+
+
+def _checked(reply: Any) -> Any:
+    if isinstance(reply, ErrorReply):
+        raise_for(reply, ("HGETALL",))
+    return reply
+
+
+def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _forget(registrations: Iterable[str]) -> list[Command]:
+    return [("HDEL", key, item) for item in registrations for key in (keys.REGISTRATIONS, keys.STATUS)]
+
+
+def _as_dict(session: Session) -> dict[str, Any]:
+    return {name: getattr(session, name) for name in session.__dataclass_fields__}
+
+
+def _code_fields(parcel: Parcel, source: str, version: int) -> tuple[str | bytes | int, ...]:
+    fields = {
+        "blob": parcel.blob,
+        "python": parcel.python,
+        "signature": parcel.signature,
+        "source": source,
+        "version": version,
+    }
+    return tuple(item for pair in fields.items() for item in pair)

@@ -1,0 +1,26 @@
+"""What a step or a script may call while it runs: `execute`, `log`, `hashtag`, ..."""
+
+from __future__ import annotations
+
+from geartrain.runtime import redisgears
+from geartrain.runtime.commands import atomic, configGet, execute, gearsConfigGet, hashtag, log, streamKey
+from geartrain.runtime.context import Context, current, enter, install
+
+EXECUTES: tuple[object, ...] = (execute,)
+"""The callables that send a command: the targets of tail-call analysis."""
+
+__all__ = [
+    "EXECUTES",
+    "Context",
+    "atomic",
+    "configGet",
+    "current",
+    "enter",
+    "execute",
+    "gearsConfigGet",
+    "hashtag",
+    "install",
+    "log",
+    "redisgears",
+    "streamKey",
+]

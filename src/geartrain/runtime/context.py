@@ -1,0 +1,156 @@
+"""What surrounds a step while it runs: the connection that its commands take, and the commands that nobody waits for yet.
+
+Each thread has its own context, so a context needs no lock. A worker's execution threads are given theirs; a thread that
+user code started gets one of its own when it first calls `execute`.
+
+A deferred command is packed at the call, so that a bad argument is an error there, and later changes to a list do not
+change what is sent. `flush` sends what is pending and reads every reply: after it the batch has had all its effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from types import CodeType
+from typing import Any, Protocol
+
+from geartrain.errors import CommandError, GeartrainError, StepError
+from geartrain.wire import Channel, Endpoint, ErrorReply, Link, raise_for
+
+MAX_PENDING = 1000
+"""Deferred commands that are held before they are sent; bounds memory, and what one flush waits for."""
+
+CallSites = frozenset[tuple[CodeType, int]]
+
+
+class Attribution(Protocol):
+    """A pipeline, as far as an error of a deferred command needs it."""
+
+    def step_error(self, step_number: int, record: object, cause: BaseException) -> StepError:
+        """The error of that step on that record."""
+
+
+class Context:
+    """One thread's surroundings.
+
+    Args:
+        endpoint: where `execute` sends commands.
+        name: of the connection, in the server's `CLIENT LIST`.
+
+    Attributes:
+        link: the connection.
+        at: (step number, record) that runs now; set by pipelines whose steps may defer.
+        stream: the name of the stream (or the key's) that the running execution's records come from, or None.
+        tail_calls: the call sites whose reply nobody can notice.
+    """
+
+    __slots__ = ("_attribution", "_pending", "_pending_at", "_runner", "at", "link", "stream", "tail_calls")
+
+    def __init__(self, endpoint: Endpoint, name: str | None = None) -> None:
+        self.link = Link(endpoint, name)
+        self.at: tuple[int, object] | None = None
+        self.stream: str | bytes | None = None
+        self.tail_calls: CallSites = frozenset()
+        self._attribution: Attribution | None = None
+        self._pending: list[bytes] = []
+        self._pending_at: list[tuple[int, object] | None] = []
+        self._runner: asyncio.Runner | None = None
+
+    def begin(self, pipeline: Attribution, tail_calls: CallSites) -> None:
+        """Prepare for an execution of `pipeline`; drops what a failed one left pending."""
+        self._attribution = pipeline
+        self.tail_calls = tail_calls
+        self.at = None
+        if self._pending:
+            self._pending.clear()
+            self._pending_at.clear()
+
+    def defer(self, packed: bytes) -> None:
+        """Keep a packed command until the next `flush`."""
+        self._pending.append(packed)
+        self._pending_at.append(self.at)
+        if len(self._pending) >= MAX_PENDING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is pending and wait for every reply.
+
+        Raises:
+            StepError: the server refused a command; the error names the step and the record that issued it. The
+                commands after it were executed all the same.
+            ServerUnavailable: the connection was lost; any number of the commands may have been executed.
+        """
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        issued, self._pending_at = self._pending_at, []
+        replies = self.link.exchange(b"".join(pending), len(pending))
+        for index, reply in enumerate(replies):
+            if isinstance(reply, ErrorReply):
+                self._refused(reply, pending[index], issued[index])
+
+    def _refused(self, reply: ErrorReply, packed: bytes, at: tuple[int, object] | None) -> None:
+        name = packed.split(b"\r\n", 3)[2]
+        try:
+            raise_for(reply, (name,))
+        except CommandError as error:
+            if self._attribution is None or at is None:
+                raise
+            raise self._attribution.step_error(at[0], at[1], error) from error
+
+    def channel(self) -> Channel:
+        """The connected channel, with nothing pending on it."""
+        if self._pending:
+            self.flush()
+        return self.link.channel
+
+    def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine to its end on this thread's event loop; its result."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(coroutine)
+
+    def close(self) -> None:
+        """Close the connection and the event loop."""
+        self.link.close()
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
+
+
+class _Contexts(threading.local):
+    current: Context | None = None
+
+
+_contexts = _Contexts()
+_process_endpoint: Endpoint | None = None
+
+
+def install(endpoint: Endpoint) -> None:
+    """The server that threads without a context of their own talk to, for the rest of this process."""
+    global _process_endpoint  # noqa: PLW0603 - one server for each process, set once when it starts
+    _process_endpoint = endpoint
+
+
+def enter(context: Context | None) -> Context | None:
+    """Make `context` this thread's; returns the one before."""
+    before, _contexts.current = _contexts.current, context
+    return before
+
+
+def current() -> Context:
+    """This thread's context.
+
+    Raises:
+        GeartrainError: no server is known: the call was not made by a running script or step.
+    """
+    context = _contexts.current
+    if context is None:
+        if _process_endpoint is None:
+            raise GeartrainError(
+                "there is no server to execute commands on: execute() and its like work in steps, in callbacks and in"
+                " scripts that Geartrain runs; elsewhere use `with geartrain.Client(url).session(name):`"
+            )
+        context = _contexts.current = Context(_process_endpoint, "geartrain:thread")
+    return context

@@ -1,0 +1,151 @@
+"""One connection to one server: packed commands out, parsed replies in.
+
+redis-py makes the connection (TLS, login, database); then its socket is read and written here, with hiredis packing and
+parsing, because redis-py's own path costs 3 to 5 us for each reply and we read up to a million records a second. This is
+the only module that touches redis-py's private `_sock`.
+
+A channel that failed stays failed: whatever was under way is lost, and `Link` makes a new one.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import hiredis
+
+from geartrain.errors import CommandError, ServerUnavailable
+from geartrain.text import HANDLER, restore
+
+Argument = str | bytes | int | float
+Command = Sequence[Argument]
+
+_CHUNK = 256 * 1024
+"""Bytes asked of the socket at once."""
+
+UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "UNBLOCKED"})
+"""Error codes with which a server says that it cannot serve now."""
+
+
+class ErrorReply(Exception):
+    """An error reply of the server, as the parser returns it (also inside of arrays)."""
+
+    @property
+    def text(self) -> str:
+        """The server's error line."""
+        return str(self.args[0]) if self.args else ""
+
+
+class _Connected(Protocol):
+    """What is used of a redis-py connection, once it is connected."""
+
+    _sock: socket.socket
+
+    def disconnect(self) -> None: ...
+
+
+class Channel:
+    """A connected channel. Not for two threads at once, but one may send while another receives.
+
+    Args:
+        connection: a connected redis-py connection; the channel owns it from now on.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        connected: _Connected = connection
+        self._connection = connected
+        self._socket = connected._sock
+        self._reader = hiredis.Reader(
+            encoding="utf-8",
+            errors=HANDLER,
+            notEnoughData=False,
+            replyError=ErrorReply,
+            protocolError=ServerUnavailable,
+        )
+        self._buffer = bytearray(_CHUNK)
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for `select`."""
+        return self._socket.fileno()
+
+    def set_timeout(self, seconds: float | None) -> None:
+        """Seconds without a byte after which `receive` raises ServerUnavailable; None: it waits for ever."""
+        self._socket.settimeout(seconds)
+
+    def send(self, packed: bytes) -> None:
+        """Send commands that `pack` made."""
+        try:
+            self._socket.sendall(packed)
+        except OSError as error:
+            raise ServerUnavailable(f"connection lost while sending: {error}") from error
+
+    def receive(self) -> Any:
+        """The next reply: int, str or bytes, list, None, or ErrorReply (as a value, also inside of lists)."""
+        gets = self._reader.gets
+        reply = gets()
+        while reply is False:
+            self._fill()
+            reply = gets()
+        return restore(reply)
+
+    def poll(self) -> Any:
+        """The next reply, or None where none has come within the timeout (`set_timeout`); the channel stays usable."""
+        reply = self._reader.gets()
+        while reply is False:
+            try:
+                self._fill()
+            except ServerUnavailable as error:
+                if isinstance(error.__cause__, TimeoutError):
+                    return None
+                raise
+            reply = self._reader.gets()
+        return restore(reply)
+
+    def _fill(self) -> None:
+        try:
+            count = self._socket.recv_into(self._buffer)
+        except OSError as error:
+            raise ServerUnavailable(f"connection lost while reading: {error}") from error
+        if count == 0:
+            raise ServerUnavailable("the server closed the connection")
+        self._reader.feed(self._buffer, 0, count)
+
+    def request(self, command: Command) -> Any:
+        """One round trip; an error reply raises (`raise_for`)."""
+        self.send(pack(command))
+        reply = self.receive()
+        if isinstance(reply, ErrorReply):
+            raise_for(reply, command)
+        return reply
+
+    def close(self) -> None:
+        """Close the connection; never raises."""
+        self._connection.disconnect()
+
+
+def pack(command: Command) -> bytes:
+    """One command in the server's protocol."""
+    packed: bytes = hiredis.pack_command(tuple(command))
+    return packed
+
+
+def pack_all(commands: Iterable[Command]) -> bytes:
+    """Several commands, to be sent together."""
+    pack_one = hiredis.pack_command
+    return b"".join([pack_one(tuple(command)) for command in commands])
+
+
+def raise_for(reply: ErrorReply, command: Command) -> None:
+    """Raise what an error reply to `command` means.
+
+    Raises:
+        ServerUnavailable: the server says that it cannot serve now.
+        CommandError: anything else.
+    """
+    name = command[0]
+    text = reply.text
+    error = CommandError(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name), text)
+    if error.code in UNAVAILABLE:
+        raise ServerUnavailable(str(error))
+    raise error

@@ -1,0 +1,152 @@
+"""A server's address, as users write it, and how a connection to it is made.
+
+    redis://[user:password@]host[:port][/db]      rediss://... for TLS (redis-py's query options, such as ssl_ca_certs)
+    unix://[user:password@]/path/to/socket[?db=N]
+    redis+sentinel://[user:password@]host:port[,host:port...]/service[/db]      (rediss+sentinel:// for TLS)
+
+redis-py parses the URL, connects, authenticates and speaks TLS; after that the connection is a `Channel`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool
+from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, Sentinel
+
+from geartrain.errors import ArgumentError, CommandError, ServerUnavailable
+from geartrain.wire.channel import Channel
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds that a connection may take to be made."""
+
+COMMAND_TIMEOUT = 30.0
+"""Seconds without a byte from the server after which a connection counts as lost."""
+
+_SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
+_SCHEMES = ("redis", "rediss", "unix", *_SENTINEL_SCHEMES)
+
+
+class Endpoint:
+    """Where a server is. Immutable; `connect()` may be called from any thread.
+
+    Args:
+        url: one of the forms above.
+
+    Raises:
+        ArgumentError: the URL is none of them.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        scheme = urlsplit(url).scheme
+        if scheme not in _SCHEMES:
+            raise ArgumentError(
+                f"url: {self.shown!r} is not an address of a server; write redis://host:port/db, rediss://host:port/db,"
+                " unix:///path or redis+sentinel://host:port,host:port/service"
+            )
+        try:
+            self._sentinel = _parse_sentinel(url, _SENTINEL_SCHEMES[scheme]) if scheme in _SENTINEL_SCHEMES else None
+            self._pool = None if self._sentinel else _pool(url)
+        except ValueError as error:
+            raise ArgumentError(f"url: {self.shown!r}: {error}") from error
+
+    @property
+    def shown(self) -> str:
+        """The URL for people: the password is left out."""
+        parts = urlsplit(self.url)
+        head, at, tail = parts.netloc.rpartition("@")
+        user = head.partition(":")[0]
+        return parts._replace(netloc=(f"{user}:***" if ":" in head else user) + at + tail).geturl()
+
+    @property
+    def database(self) -> int:
+        """The number of the database that the URL selects."""
+        if self._pool is not None:
+            return int(self._pool.connection_kwargs.get("db") or 0)
+        return self._sentinel.database if self._sentinel else 0
+
+    def connect(self, name: str | None = None) -> Channel:
+        """A new connection, ready for commands.
+
+        Args:
+            name: shown in the server's `CLIENT LIST`.
+
+        Raises:
+            ServerUnavailable: no connection, or the server is loading its data.
+            CommandError: the server refuses the login or the database.
+        """
+        try:
+            pool = self._pool or self._sentinel_pool()
+            connection = pool.make_connection()
+            connection.connect()
+            channel = Channel(connection)
+        except redis.AuthenticationError as error:
+            raise CommandError("AUTH", str(error)) from error
+        except (redis.ConnectionError, redis.TimeoutError, MasterNotFoundError, OSError) as error:
+            raise ServerUnavailable(f"no connection to {self.shown}: {error}") from error
+        except redis.ResponseError as error:
+            raise CommandError("HELLO", str(error)) from error
+        if name is not None:
+            channel.request(("CLIENT", "SETNAME", name))
+        return channel
+
+    def _sentinel_pool(self) -> ConnectionPool:
+        """A pool for the primary that the Sentinels name now."""
+        sentinel = self._sentinel
+        if sentinel is None:
+            raise AssertionError
+        finder = Sentinel(sentinel.hosts, socket_timeout=CONNECT_TIMEOUT)
+        host, port = finder.discover_master(sentinel.service)
+        return _pool(sentinel.url(str(host), int(port)))
+
+
+class _SentinelAddress:
+    def __init__(self, scheme: str, hosts: list[tuple[str, int]], service: str, database: int, login: str) -> None:
+        self.hosts = hosts
+        self.service = service
+        self.database = database
+        self._scheme = scheme
+        self._login = login
+        self.query = ""
+
+    def url(self, host: str, port: int) -> str:
+        host = f"[{host}]" if ":" in host else host
+        return f"{self._scheme}://{self._login}{host}:{port}/{self.database}{self.query}"
+
+
+def _parse_sentinel(url: str, scheme: str) -> _SentinelAddress:
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    path = [unquote(piece) for piece in parts.path.split("/") if piece]
+    if not path:
+        raise ArgumentError(f"url: {url!r} names no Sentinel service; write redis+sentinel://host:port/SERVICE")
+    database = int(path[1]) if len(path) > 1 else 0
+    address = _SentinelAddress(scheme, [_host_port(item) for item in hosts.split(",")], path[0], database, login + at)
+    query = parse_qs(parts.query)
+    address.query = "?" + "&".join(f"{key}={quote(value[0])}" for key, value in query.items()) if query else ""
+    return address
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    return (host, int(port)) if colon else (text, 26379)
+
+
+def _pool(url: str) -> ConnectionPool:
+    return ConnectionPool.from_url(url, **_options())
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "protocol": 2,
+        "decode_responses": False,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_timeout": COMMAND_TIMEOUT,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+    }

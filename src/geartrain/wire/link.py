@@ -1,0 +1,143 @@
+"""A connection that is made when it is needed and made again after it was lost.
+
+A command that was under way when the connection was lost is not sent again: only its caller knows whether that is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from geartrain.errors import ServerUnavailable
+from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, raise_for
+from geartrain.wire.endpoint import Endpoint
+from geartrain.wire.scripts import Script
+
+PIPELINE = 1000
+"""Commands that are sent before their replies are read; bounds what the server must hold of our replies."""
+
+
+class Link:
+    """One connection's worth of access to a server, for one thread.
+
+    Args:
+        endpoint: where the server is.
+        name: shown in the server's `CLIENT LIST`.
+    """
+
+    def __init__(self, endpoint: Endpoint, name: str | None = None) -> None:
+        self.endpoint = endpoint
+        self._name = name
+        self._channel: Channel | None = None
+        self._loaded: set[str] = set()
+
+    @property
+    def channel(self) -> Channel:
+        """The connected channel; connects where there is none."""
+        if self._channel is None:
+            self._loaded.clear()
+            self._channel = self.endpoint.connect(self._name)
+        return self._channel
+
+    def call(self, *command: Argument) -> Any:
+        """One command; its reply.
+
+        Raises:
+            CommandError: the server answered with an error.
+            ServerUnavailable: no connection (the next call makes a new one), or the server cannot serve now.
+        """
+        return self.call_packed(pack(command), command[0])
+
+    def call_packed(self, packed: bytes, name: Argument) -> Any:
+        """One packed command of that name; as `call`."""
+        reply = self.exchange(packed, 1)[0]
+        if isinstance(reply, ErrorReply):
+            raise_for(reply, (name,))
+        return reply
+
+    def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Several commands, sent together; their replies in order, error replies as `ErrorReply` values.
+
+        Raises:
+            ServerUnavailable: the connection was lost; any number of the commands may have been executed.
+        """
+        replies: list[Any] = []
+        for start in range(0, len(commands), PIPELINE):
+            part = commands[start : start + PIPELINE]
+            replies += self.exchange(pack_all(part), len(part))
+        return replies
+
+    def transaction(self, commands: Sequence[Command]) -> list[Any] | None:
+        """Several commands in MULTI/EXEC; None where a watched key has changed.
+
+        Raises:
+            CommandError: one of them was refused; none was executed.
+        """
+        replies = self.pipeline([("MULTI",), *commands, ("EXEC",)])
+        for command, reply in zip(commands, replies[1:-1], strict=True):
+            if isinstance(reply, ErrorReply):
+                raise_for(reply, command)
+        outcome = replies[-1]
+        if isinstance(outcome, ErrorReply):
+            raise_for(outcome, ("EXEC",))
+        return None if outcome is None else list(outcome)
+
+    def script(self, script: Script, keys: Sequence[Argument], args: Sequence[Argument] = ()) -> Any:
+        """Run a Lua script; its reply."""
+        reply = self.scripts([(script, keys, args)])[0]
+        if isinstance(reply, ErrorReply):
+            raise_for(reply, ("EVALSHA", script.sha))
+        return reply
+
+    def scripts(self, calls: Iterable[tuple[Script, Sequence[Argument], Sequence[Argument]]]) -> list[Any]:
+        """Run several Lua scripts, sent together; their replies, error replies as values."""
+        calls = list(calls)
+        channel = self.channel
+        missing = {script.sha: script for script, _, _ in calls if script.sha not in self._loaded}
+        for script in missing.values():
+            self.call("SCRIPT", "LOAD", script.source)
+        if channel is self._channel:
+            self._loaded.update(missing)
+        commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for script, keys, args in calls]
+        replies = self.pipeline(commands)
+        if any(isinstance(reply, ErrorReply) and reply.text.startswith("NOSCRIPT") for reply in replies):
+            return self._scripts_again(calls, replies)
+        return replies
+
+    def _scripts_again(
+        self, calls: list[tuple[Script, Sequence[Argument], Sequence[Argument]]], replies: list[Any]
+    ) -> list[Any]:
+        """Somebody flushed the server's scripts: those calls that found none did nothing, and are made by text."""
+        self._loaded.clear()
+        for index, (script, keys, args) in enumerate(calls):
+            if isinstance(replies[index], ErrorReply) and replies[index].text.startswith("NOSCRIPT"):
+                replies[index] = self.pipeline([("EVAL", script.source, len(keys), *keys, *args)])[0]
+        return replies
+
+    def exchange(self, packed: bytes, count: int) -> list[Any]:
+        """Send packed commands and read that many replies, error replies as values."""
+        channel = self.channel
+        try:
+            channel.send(packed)
+            return [channel.receive() for _ in range(count)]
+        except BaseException as error:
+            # Replies may still be on their way (a timeout, a signal): this channel cannot be used again.
+            self.close()
+            if isinstance(error, ServerUnavailable):
+                raise ServerUnavailable(f"{self.endpoint.shown}: {error}") from error
+            raise
+
+    def close(self) -> None:
+        """Close the connection, if there is one; the link can be used again."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Workers: processes that own partitions, read, execute and commit."""

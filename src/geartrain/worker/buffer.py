@@ -1,0 +1,87 @@
+"""Entries that were read and not yet executed, in the chunks in which they came."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+_LARGE = 1 << 24
+"""Bytes of entries (estimated) that make a buffer full, however few they are."""
+
+_FIRST_READ = 100
+"""Entries asked for while nothing is known of their size."""
+
+
+class Buffer:
+    """A queue of entries. Not thread-safe: its partition's lock guards it.
+
+    Args:
+        capacity: entries at which it counts as full; it takes a chunk that goes beyond.
+    """
+
+    __slots__ = ("_chunks", "_count", "_position", "_size", "capacity")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._chunks: deque[tuple[list[Any], float]] = deque()
+        self._position = 0
+        self._count = 0
+        self._size = 0.0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be read for now."""
+        return self._count >= self.capacity or self._count * self._size > _LARGE
+
+    @property
+    def roomy(self) -> bool:
+        """Whether a buffer that was full should be read for again: early enough that it does not run empty meanwhile."""
+        return self._count * 2 <= self.capacity and self._count * self._size * 2 <= _LARGE
+
+    @property
+    def appetite(self) -> int:
+        """Entries that one read should bring at the most."""
+        if not self._size:
+            return min(_FIRST_READ, self.capacity)
+        return max(1, min(self.capacity, int(_LARGE / self._size) // 2))
+
+    @property
+    def oldest(self) -> float | None:
+        """When the chunk of the first entry came; None where there is none."""
+        return self._chunks[0][1] if self._chunks else None
+
+    def append(self, entries: list[Any], now: float) -> None:
+        """Add a chunk that came at `now`."""
+        if entries:
+            self._chunks.append((entries, now))
+            self._count += len(entries)
+            self._size = max(_size(entries[0]), _size(entries[-1]))
+
+    def take(self, count: int) -> list[Any]:
+        """Remove and return the first `count` entries, or all where there are fewer."""
+        taken: list[Any] = []
+        while count > 0 and self._chunks:
+            entries = self._chunks[0][0]
+            piece = entries[self._position : self._position + count]
+            taken = taken + piece if taken else piece
+            count -= len(piece)
+            self._position += len(piece)
+            if self._position >= len(entries):
+                self._chunks.popleft()
+                self._position = 0
+        self._count -= len(taken)
+        return taken
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._chunks.clear()
+        self._position = self._count = 0
+
+
+def _size(entry: Any) -> int:
+    """About how many bytes an entry `[id, [field, value, ...]]` takes."""
+    body = entry[1]
+    return 100 + (sum(map(len, body)) if isinstance(body, list) else len(body))

@@ -1,0 +1,150 @@
+"""Commits: the offset of a partition follows its finished batches, grouped, fenced by the lease.
+
+1. A partition that finished a batch is put in the queue (`progressed`), once, however many batches follow.
+2. The thread takes the whole queue: at once when the last commit was longer ago than the interval, else when it is.
+3. One round trip moves all offsets; each move does nothing where the lease is no longer ours.
+4. The outcome: committed; or lost, and the worker drops the partition; or there is no stream any more.
+
+What was not committed when a worker dies is executed again by the next owner: at most the batches of one interval.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from geartrain import keys
+from geartrain.errors import GeartrainError
+from geartrain.wire import Argument, ErrorReply, Link, Script
+from geartrain.worker.leases import COMMIT, KEY_EVENTS
+from geartrain.worker.partition import Partition
+from geartrain.worker.policy import backoff
+
+logger = logging.getLogger("geartrain.worker")
+
+
+class Committer:
+    """The thread that commits.
+
+    Args:
+        link: a connection of its own.
+        token: this worker's.
+        interval: seconds between two commits while there is work.
+        lost: called with a partition whose lease is no longer ours.
+        gone: called with a partition whose stream is gone.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        token: str,
+        interval: float,
+        lost: Callable[[Partition], None],
+        gone: Callable[[Partition], None],
+    ) -> None:
+        self._link = link
+        self._token = token
+        self._interval = interval
+        self._lost = lost
+        self._gone = gone
+        self._condition = threading.Condition()
+        self._queue: list[Partition] = []
+        self._busy = False
+        self._stopping = False
+        self.counts_entries = True
+        self._thread = threading.Thread(target=self._run, name="geartrain-commit", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def progressed(self, partition: Partition) -> None:
+        """Commit what the partition has done, soon."""
+        if partition.key[1] == KEY_EVENTS:
+            partition.committed = partition.done
+            return
+        with self._condition:
+            if not partition.commit_queued:
+                partition.commit_queued = True
+                self._queue.append(partition)
+                self._condition.notify()
+
+    def stop(self, deadline: float) -> None:
+        """Commit what is queued, until a time of `time.monotonic`; then end."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._link.close()
+
+    def _run(self) -> None:
+        last = 0.0
+        failures = 0
+        while (queue := self._next(last)) is not None:
+            last = time.monotonic()
+            try:
+                self._commit(queue)
+                failures = 0
+            except GeartrainError as error:
+                failures += 1
+                logger.warning("commit failed, and will be tried again: %s", error)
+                self._put_back(queue)
+                last = time.monotonic() + backoff(failures)
+
+    def _next(self, last: float) -> list[Partition] | None:
+        """Wait for a queue that is due; None: stop."""
+        with self._condition:
+            while True:
+                wait = last + self._interval - time.monotonic()
+                if self._queue and (wait <= 0 or self._stopping):
+                    queue, self._queue = self._queue, []
+                    return queue
+                if self._stopping:
+                    return None
+                self._condition.wait(wait if self._queue else None)
+
+    def _put_back(self, queue: list[Partition]) -> None:
+        with self._condition:
+            if not self._stopping:
+                self._queue = queue + self._queue
+
+    def _commit(self, queue: list[Partition]) -> None:
+        batch = []
+        for partition in queue:
+            # In this order: a batch that ends between the two queues the partition again.
+            partition.commit_queued = False
+            batch.append((partition, partition.done))
+        try:
+            replies = self._link.scripts([self._call(partition, done) for partition, done in batch])
+        except GeartrainError:
+            for partition in queue:
+                partition.commit_queued = True
+            raise
+        for (partition, done), reply in zip(batch, replies, strict=True):
+            self._outcome(partition, done, reply)
+
+    def _call(self, partition: Partition, done: tuple[str, int]) -> tuple[Script, list[Argument], list[Argument]]:
+        registration, stream = partition.key
+        count = -1
+        if self.counts_entries and partition.entries_read is not None:
+            count = partition.entries_read + done[1]
+        trim = int(partition.deployment.trim)
+        args: list[Argument] = [self._token, keys.group(registration), done[0], count, trim]
+        return COMMIT, [keys.lease(registration, stream), stream], args
+
+    def _outcome(self, partition: Partition, done: tuple[str, int], reply: object) -> None:
+        if isinstance(reply, ErrorReply):
+            logger.warning("%s: the offset of %s cannot be moved: %s", *_names(partition), reply.text)
+            self.progressed(partition)
+        elif reply == 0:
+            self._lost(partition)
+        else:
+            partition.committed = done
+            if reply == 2:
+                self._gone(partition)
+
+
+def _names(partition: Partition) -> tuple[str, str | bytes]:
+    return partition.key[0], partition.name

@@ -1,0 +1,163 @@
+"""A registration as it runs in this process: its loaded code, compiled, and whether its `onRegistered` has been called.
+
+Code is loaded in a thread of its own, because it is the user's: an import or an `onRegistered` that takes a minute must not
+cost the worker its leases. The registrations of one session version share one load, and so their globals.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from dataclasses import dataclass, field
+
+from geartrain.builder.requests import Mode, Reader, StreamArguments
+from geartrain.config import Dialect
+from geartrain.errors import GeartrainError, StepError
+from geartrain.pipeline import Pipeline, compile_pipeline
+from geartrain.registry import Code, Registration, Store, open_parcel
+from geartrain.runtime import EXECUTES, Context, enter
+from geartrain.wire import Endpoint, Link
+from geartrain.worker.policy import Policy
+
+from geartrain.builder.requests import FailurePolicy  # isort: skip
+
+
+@dataclass(slots=True)
+class Deployment:
+    """A registration, ready to run.
+
+    Attributes:
+        registration: what it is.
+        pipeline: its steps, compiled.
+        batch: records for one execution.
+        duration: seconds after which a partial batch is executed; 0: never.
+        policy: what a failure means.
+        trim: whether entries are deleted once every group has passed them.
+        from_id: where a stream is read from the first time.
+        aborted: whether its policy has stopped it (the registry will say so too).
+    """
+
+    registration: Registration
+    pipeline: Pipeline
+    batch: int
+    duration: float
+    policy: Policy
+    trim: bool
+    from_id: str
+    aborted: bool = field(default=False)
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its record format."""
+        return self.registration.dialect
+
+
+def deploy(registration: Registration, code: Code) -> Deployment:
+    """Compile a registration's code."""
+    pipeline = compile_pipeline(code.steps, discard=True, targets=EXECUTES)
+    arguments = registration.arguments
+    if isinstance(arguments, StreamArguments):
+        return Deployment(
+            registration=registration,
+            pipeline=pipeline,
+            batch=arguments.batch,
+            duration=arguments.duration / 1000,
+            policy=Policy(arguments.on_failed_policy, arguments.on_failed_retry_interval, arguments.max_retries),
+            trim=arguments.trim_stream,
+            from_id=arguments.from_id,
+        )
+    return Deployment(
+        registration=registration,
+        pipeline=pipeline,
+        batch=1,
+        duration=0,
+        policy=Policy(FailurePolicy.CONTINUE, 0, None),
+        trim=False,
+        from_id="",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A registration that cannot run in this process, and why (as users read it)."""
+
+    registration: Registration
+    message: str
+    trace: str | None
+    final: bool
+    """Whether trying again in this process is of no use."""
+
+
+class Loader:
+    """Loads the code of one session version and deploys its registrations, in a thread.
+
+    Args:
+        endpoint: where the registry is.
+        registrations: those of one session that are to run, of one code version.
+        started: ids whose `onRegistered` has been called with this code version.
+
+    Attributes:
+        ready: deployments, once `done`.
+        failed: registrations that cannot run, once `done`.
+    """
+
+    def __init__(self, endpoint: Endpoint, registrations: list[Registration]) -> None:
+        self.ready: list[Deployment] = []
+        self.failed: list[Failed] = []
+        self._endpoint = endpoint
+        self._registrations = registrations
+        self._thread = threading.Thread(target=self._run, name="geartrain-loader", daemon=True)
+        self._finished = threading.Event()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether `ready` and `failed` are final."""
+        return self._finished.is_set()
+
+    def _run(self) -> None:
+        context = Context(self._endpoint, "geartrain:loader")
+        enter(context)
+        try:
+            codes = self._codes()
+            for registration in self._registrations:
+                self._deploy(registration, codes[registration.position], context)
+        except GeartrainError as error:
+            final = not isinstance(error, ConnectionError)
+            self.failed = [Failed(item, str(error), None, final) for item in self._registrations]
+        finally:
+            context.close()
+            self._finished.set()
+
+    def _codes(self) -> tuple[Code, ...]:
+        with Link(self._endpoint) as link:
+            parcel = Store(link).parcel(self._registrations[0].session)
+        return open_parcel(parcel)
+
+    def _deploy(self, registration: Registration, code: Code, context: Context) -> None:
+        if registration.mode is Mode.SYNC:
+            message = "mode='sync' needs the server module, which this version does not have"
+            self.failed.append(Failed(registration, message, None, final=True))
+            return
+        try:
+            deployment = deploy(registration, code)
+            if code.on_registered is not None:
+                code.on_registered()
+            context.flush()
+        except Exception as error:  # noqa: BLE001 - the user's code: whatever it raised is shown where the user looks
+            trace = "".join(traceback.format_exception(error))
+            message = f"onRegistered raised {type(error).__name__}: {error}"
+            self.failed.append(Failed(registration, message, trace, final=False))
+        else:
+            self.ready.append(deployment)
+
+
+def is_stream(registration: Registration) -> bool:
+    """Whether its records come from streams."""
+    return registration.reader is Reader.STREAM
+
+
+__all__ = ["Deployment", "Failed", "Loader", "StepError", "deploy", "is_stream"]

@@ -1,0 +1,118 @@
+"""The registrations of the registry, as far as they run in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from geartrain.registry import Registration, Snapshot, Status
+from geartrain.wire import Endpoint
+from geartrain.worker.deployment import Deployment, Failed, Loader
+
+_RETRY = 5.0
+"""Seconds until code that could not be loaded for a passing reason is loaded again."""
+
+
+class Deployments:
+    """What is loaded, what is being loaded, and what cannot be.
+
+    Args:
+        endpoint: where the registry is.
+
+    Attributes:
+        current: deployments by registration id.
+        active: the registrations whose status is ACTIVE, by id: those that some worker should run.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.current: dict[str, Deployment] = {}
+        self.active: dict[str, Registration] = {}
+        self._endpoint = endpoint
+        self._failed: dict[str, tuple[Failed, float]] = {}
+        self._loaders: list[Loader] = []
+        self._loading: dict[str, int] = {}
+
+    @property
+    def loading(self) -> bool:
+        """Whether some code is on its way."""
+        return bool(self._loaders)
+
+    @property
+    def refused(self) -> list[str]:
+        """Ids of active registrations that this process cannot run."""
+        return [item for item in self._failed if item in self.active]
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Take over what the registry says now; begin to load what is new."""
+        self.active = {
+            item: registration
+            for item, registration in snapshot.registrations.items()
+            if snapshot.status[item] is Status.ACTIVE
+        }
+        for known in (self.current, self._failed, self._loading):
+            for item in [item for item in known if item not in snapshot.registrations]:
+                del known[item]  # type: ignore[attr-defined]
+        for item, (failed, _) in list(self._failed.items()):
+            if failed.registration.code_version != snapshot.registrations[item].code_version:
+                del self._failed[item]
+        self._load()
+
+    def poll(self) -> list[Failed]:
+        """Take over what has been loaded since the last call; what could not be."""
+        failed: list[Failed] = []
+        for loader in [loader for loader in self._loaders if loader.done]:
+            self._loaders.remove(loader)
+            for deployment in loader.ready:
+                if self._wants(deployment.registration):
+                    self.current[deployment.registration.id] = deployment
+            for item in loader.failed:
+                if self._wants(item.registration):
+                    self._failed[item.registration.id] = (item, time.monotonic() + _RETRY)
+                    self.current.pop(item.registration.id, None)
+                    failed.append(item)
+        now = time.monotonic()
+        for name in [name for name, (item, at) in self._failed.items() if not item.final and at <= now]:
+            del self._failed[name]
+        self._load()
+        return failed
+
+    def _wants(self, registration: Registration) -> bool:
+        """Whether what a loader brought is what the registry still asks for."""
+        name = registration.id
+        if self._loading.get(name) != registration.code_version:
+            return False
+        del self._loading[name]
+        wanted = self.active.get(name)
+        return wanted is not None and wanted.code_version == registration.code_version
+
+    def _load(self) -> None:
+        by_session: dict[str, list[Registration]] = {}
+        for name, registration in self.active.items():
+            version = registration.code_version
+            current = self.current.get(name)
+            if current is not None and current.registration.code_version == version:
+                continue
+            if name not in self._failed and self._loading.get(name) != version:
+                self._loading[name] = version
+                by_session.setdefault(registration.session, []).append(registration)
+        for registrations in by_session.values():
+            loader = Loader(self._endpoint, registrations)
+            self._loaders.append(loader)
+            loader.start()
+
+
+def eligible(
+    registration: Registration, pythons: Mapping[str, str], refused: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """The workers that can run a registration.
+
+    Args:
+        registration: which one.
+        pythons: the minor version of Python of each worker.
+        refused: the registrations that each worker cannot run.
+    """
+    return frozenset(
+        worker
+        for worker, python in pythons.items()
+        if python == registration.python and registration.id not in refused[worker]
+    )

@@ -1,0 +1,110 @@
+"""Which streams match the registrations' patterns.
+
+A pattern without a special character names its stream; it needs no search, and the stream need not exist yet. For the
+others the key space is scanned in a thread, with a pause after each scan that keeps its cost below a twentieth of the
+server's time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from geartrain import keys
+from geartrain.errors import GeartrainError
+from geartrain.glob import is_exact, matches
+from geartrain.text import to_bytes
+from geartrain.wire import Link
+
+logger = logging.getLogger("geartrain.worker")
+
+_PAGE = 1000
+"""Keys that one SCAN call looks at."""
+
+_PAUSE_RATIO = 20
+"""Seconds of pause for each second of scanning."""
+
+
+class Discovery:
+    """The thread that scans.
+
+    Args:
+        link: a connection of its own.
+        interval: seconds between two scans, at least.
+        found: called (from the thread) after a scan that found other streams than the one before.
+    """
+
+    def __init__(self, link: Link, interval: float, found: Callable[[], None]) -> None:
+        self._link = link
+        self._interval = interval
+        self._found = found
+        self._condition = threading.Condition()
+        self._patterns: frozenset[bytes] = frozenset()
+        self._streams: dict[bytes, frozenset[bytes]] = {}
+        self._again = False
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="geartrain-discover", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def set_patterns(self, patterns: Mapping[str, bytes]) -> None:
+        """Look for streams that match these (registration id -> pattern)."""
+        wanted = frozenset(pattern for pattern in patterns.values() if not is_exact(pattern))
+        with self._condition:
+            if wanted - self._patterns:
+                self._again = True
+            self._patterns = wanted
+            self._condition.notify()
+
+    def streams(self, pattern: bytes) -> frozenset[bytes] | None:
+        """The streams that match; None: not known yet."""
+        if is_exact(pattern):
+            return frozenset((pattern,))
+        return self._streams.get(pattern)
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            begin = time.monotonic()
+            patterns = self._patterns
+            try:
+                if patterns:
+                    self._scan(patterns)
+            except GeartrainError as error:
+                logger.warning("looking for streams failed, and will be tried again: %s", error)
+            spent = time.monotonic() - begin
+            self._pause(max(self._interval, spent * _PAUSE_RATIO))
+        self._link.close()
+
+    def _pause(self, seconds: float) -> None:
+        with self._condition:
+            if not self._stopping and not self._again:
+                self._condition.wait(seconds)
+            self._again = False
+
+    def _scan(self, patterns: frozenset[bytes]) -> None:
+        found: dict[bytes, set[bytes]] = {pattern: set() for pattern in patterns}
+        match = next(iter(patterns)) if len(patterns) == 1 else b"*"
+        cursor: str | int = 0
+        while True:
+            cursor, page = self._link.call("SCAN", cursor, "MATCH", match, "COUNT", _PAGE, "TYPE", "stream")
+            for name in map(to_bytes, page):
+                if not name.startswith(keys.PREFIX):
+                    for pattern in patterns:
+                        if matches(pattern, name):
+                            found[pattern].add(name)
+            if cursor == "0" or self._stopping:
+                break
+        streams = {pattern: frozenset(names) for pattern, names in found.items()}
+        if streams != self._streams:
+            self._streams = streams
+            self._found()

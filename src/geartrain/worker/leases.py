@@ -1,0 +1,130 @@
+"""Leases: who owns a partition, decided by one key in the slot of its stream.
+
+A lease holds the owner's token and expires by itself. Everything that an owner writes about a partition goes through a
+script that compares the token first, so that a worker that lost its lease without noticing changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from geartrain import keys
+from geartrain.wire import Argument, ErrorReply, Link, Script
+from geartrain.worker.assignment import PartitionKey
+
+_PACKAGE = "geartrain.worker"
+OPEN = Script.of(_PACKAGE, "lua/open.lua")
+TAKE = Script.of(_PACKAGE, "lua/take.lua")
+COMMIT = Script.of(_PACKAGE, "lua/commit.lua")
+RENEW = Script.of(_PACKAGE, "lua/renew.lua")
+RELEASE = Script.of(_PACKAGE, "lua/release.lua")
+
+KEY_EVENTS = b""
+"""The stream name of the partition that takes a registration's key events: there is no stream."""
+
+
+class Renewal(IntEnum):
+    """What `renew` found."""
+
+    LOST = 0
+    KEPT = 1
+    NO_GROUP = 2
+    NO_STREAM = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A partition that is ours now.
+
+    Attributes:
+        offset: the id after which to read; None: there is no stream yet.
+        entries_read: the server's count of entries up to the offset; None where it keeps none.
+    """
+
+    offset: str | None
+    entries_read: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A partition that cannot be opened: why, as users read it."""
+
+    reason: str
+
+
+class Leases:
+    """The leases of one worker.
+
+    Args:
+        link: a connection; for the thread that calls.
+        token: this worker's; no other worker's, ever.
+        ttl: seconds.
+    """
+
+    def __init__(self, link: Link, token: str, ttl: float) -> None:
+        self._link = link
+        self._token = token
+        self._ttl_ms = max(1, round(ttl * 1000))
+
+    def open(self, wanted: Sequence[tuple[PartitionKey, str]]) -> list[Opened | Refused | None]:
+        """Take leases.
+
+        Args:
+            wanted: partitions, each with the id at which it begins if it has no group yet.
+
+        Returns:
+            For each one Opened, Refused, or None where another worker has it.
+        """
+        calls = [self._open_call(key, from_id) for key, from_id in wanted]
+        replies = self._link.scripts(calls)
+        opened = [_opened(reply) for reply in replies]
+        known = [key for (key, _), item in zip(wanted, opened, strict=True) if isinstance(item, Opened)]
+        self._link.pipeline([("SADD", keys.streams(key[0]), key[1]) for key in known if key[1] != KEY_EVENTS])
+        return opened
+
+    def _open_call(self, key: PartitionKey, from_id: str) -> tuple[Script, list[Argument], list[Argument]]:
+        registration, stream = key
+        if stream == KEY_EVENTS:
+            return TAKE, [key_events_lease(registration)], [self._token, self._ttl_ms]
+        lease = keys.lease(registration, stream)
+        return OPEN, [lease, stream], [self._token, self._ttl_ms, keys.group(registration), from_id]
+
+    def renew(self, owned: Sequence[PartitionKey]) -> list[Renewal]:
+        """Keep leases; what became of each."""
+        calls: list[tuple[Script, list[Argument], list[Argument]]] = []
+        for registration, stream in owned:
+            if stream == KEY_EVENTS:
+                calls.append((TAKE, [key_events_lease(registration)], [self._token, self._ttl_ms]))
+            else:
+                lease = keys.lease(registration, stream)
+                calls.append((RENEW, [lease, stream], [self._token, self._ttl_ms, keys.group(registration)]))
+        return [
+            Renewal.LOST if isinstance(reply, ErrorReply) else Renewal(reply) for reply in self._link.scripts(calls)
+        ]
+
+    def release(self, owned: Sequence[PartitionKey]) -> None:
+        """Give leases up, so that others need not wait for them to expire."""
+        self._link.scripts(
+            (RELEASE, [key_events_lease(name) if stream == KEY_EVENTS else keys.lease(name, stream)], [self._token])
+            for name, stream in owned
+        )
+
+
+def key_events_lease(registration: str) -> bytes:
+    """The lease of a registration's key events."""
+    return keys.lease(registration, b"registry") + b":key-events"
+
+
+def _opened(reply: Any) -> Opened | Refused | None:
+    if isinstance(reply, ErrorReply):
+        return Refused(reply.text)
+    if isinstance(reply, int):
+        return Opened("", None) if reply else None
+    if reply[0] == 0:
+        return None
+    if reply[0] == -1:
+        return Refused(f"the key holds a {reply[1]}, not a stream")
+    return Opened(reply[1] or None, reply[2] if reply[2] >= 0 else None)

@@ -1,0 +1,45 @@
+-- Take the lease of a partition, and find where its group is; make the group where there is none.
+-- KEYS: lease, stream.  ARGV: token, lease TTL in ms, group, id to begin at.
+-- Returns {0} where another worker has the lease, {-1, error} where the key is no stream, else
+-- {1, last delivered id or '' (no stream yet), entries read or -1}.
+if redis.replicate_commands then redis.replicate_commands() end
+
+local function field(flat, name)
+  for i = 1, #flat, 2 do
+    if flat[i] == name then return flat[i + 1] end
+  end
+  return nil
+end
+
+local function group_of(groups)
+  for _, info in ipairs(groups) do
+    if field(info, 'name') == ARGV[3] then return info end
+  end
+  return nil
+end
+
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return {0} end
+
+local kind = redis.call('TYPE', KEYS[2])['ok']
+if kind ~= 'stream' and kind ~= 'none' then return {-1, kind} end
+
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if kind == 'none' then return {1, '', 0} end
+
+local group = group_of(redis.call('XINFO', 'GROUPS', KEYS[2]))
+if not group then
+  redis.call('XGROUP', 'CREATE', KEYS[2], ARGV[3], ARGV[4])
+  group = group_of(redis.call('XINFO', 'GROUPS', KEYS[2]))
+end
+
+local last = field(group, 'last-delivered-id')
+local read = field(group, 'entries-read')
+local stream = redis.call('XINFO', 'STREAM', KEYS[2])
+local added, first = field(stream, 'entries-added'), field(stream, 'first-entry')
+if added and last == '0-0' and field(stream, 'max-deleted-entry-id') then
+  -- Nothing read yet: what was trimmed away before counts as read, or the lag would never come down.
+  read = added - field(stream, 'length')
+end
+if last == field(stream, 'last-generated-id') and added then read = added end
+return {1, last, read or -1}

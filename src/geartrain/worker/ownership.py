@@ -1,0 +1,168 @@
+"""Which partitions this worker has, and how it comes to have them and gives them up.
+
+wanted ──lease taken──> open ──not wanted any more, or lost──> closing ──batch ended, committed──> released
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from geartrain.builder.requests import Reader
+from geartrain.config import WorkerSettings
+from geartrain.readers.entries import before
+from geartrain.text import shown, to_text
+from geartrain.worker.assignment import PartitionKey
+from geartrain.worker.deployment import Deployment
+from geartrain.worker.keyevents import KeyEventSource
+from geartrain.worker.leases import KEY_EVENTS, Leases, Opened, Refused, Renewal
+from geartrain.worker.partition import Hooks, Partition
+from geartrain.worker.pool import Pool
+from geartrain.worker.streams import StreamSource
+
+logger = logging.getLogger("geartrain.worker")
+
+_RENEW = 1 / 3
+"""Leases are renewed after this part of their time."""
+
+_REFUSED_AGAIN = 5.0
+"""Seconds until a partition that could not be opened is tried again."""
+
+
+class Ownership:
+    """The partitions of one worker; for the main thread only.
+
+    Args:
+        settings: tunables.
+        leases: of this worker.
+        pool: the execution threads.
+        hooks: what partitions tell.
+
+    Attributes:
+        open: partitions whose lease is ours, by key.
+    """
+
+    def __init__(self, settings: WorkerSettings, leases: Leases, pool: Pool, hooks: Hooks) -> None:
+        self.open: dict[PartitionKey, Partition] = {}
+        self._settings = settings
+        self._leases = leases
+        self._pool = pool
+        self._hooks = hooks
+        self._wanted: dict[PartitionKey, Deployment] = {}
+        self._closing: dict[PartitionKey, Partition] = {}
+        self._refused: dict[PartitionKey, tuple[str, float]] = {}
+        self._renewed = 0.0
+
+    @property
+    def closing(self) -> bool:
+        """Whether some partition is on its way out."""
+        return bool(self._closing)
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that is wanted is open, as far as it can be, and nothing else is."""
+        return not self._closing and self._wanted.keys() == self.open.keys() | self._refused.keys()
+
+    def want(self, wanted: Mapping[PartitionKey, Deployment]) -> None:
+        """Have these partitions from now on: closes others, and gives new code to those that stay."""
+        self._wanted = dict(wanted)
+        self._refused = {key: value for key, value in self._refused.items() if key in wanted}
+        for key in [key for key in self.open if key not in wanted]:
+            self.close(key)
+        for key, partition in self.open.items():
+            if partition.deployment is not wanted[key]:
+                partition.upgrade(wanted[key])
+
+    def acquire(self) -> tuple[list[Partition], list[tuple[PartitionKey, str]]]:
+        """Try to open what is wanted and not open: (partitions that are open now, what was refused and why)."""
+        now = time.monotonic()
+        missing = [
+            key
+            for key in self._wanted
+            if key not in self.open and key not in self._closing and self._refused.get(key, ("", 0.0))[1] <= now
+        ]
+        if not missing:
+            return [], []
+        outcomes = self._leases.open([(key, before(self._wanted[key].from_id)) for key in missing])
+        opened: list[Partition] = []
+        refused: list[tuple[PartitionKey, str]] = []
+        for key, outcome in zip(missing, outcomes, strict=True):
+            if isinstance(outcome, Refused):
+                if self._refused.get(key, ("", 0.0))[0] != outcome.reason:
+                    refused.append((key, outcome.reason))
+                self._refused[key] = (outcome.reason, now + _REFUSED_AGAIN)
+            elif outcome is not None:
+                self._refused.pop(key, None)
+                opened.append(self._opened(key, outcome, now))
+        return opened, refused
+
+    def _opened(self, key: PartitionKey, outcome: Opened, asked: float) -> Partition:
+        deployment = self._wanted[key]
+        partition = Partition(
+            key,
+            to_text(key[1]),
+            deployment,
+            StreamSource() if deployment.registration.reader is Reader.STREAM else KeyEventSource(),
+            self._pool,
+            self._hooks,
+            capacity=self._settings.prefetch,
+            history=self._settings.history,
+        )
+        start = before(deployment.from_id)
+        offset = outcome.offset or ("0-0" if start == "$" else start)
+        partition.read_id = offset
+        partition.done = partition.committed = (offset, 0)
+        partition.entries_read = outcome.entries_read
+        partition.renewed(asked + self._settings.lease_ttl)
+        self.open[key] = partition
+        return partition
+
+    def close(self, key: PartitionKey) -> None:
+        """Give a partition up, as soon as its batch has ended and is committed."""
+        partition = self.open.pop(key, None)
+        if partition is not None:
+            partition.close()
+            self._closing[key] = partition
+
+    def drop(self, partition: Partition) -> None:
+        """The lease is not ours any more: run nothing more, and commit nothing."""
+        if self.open.get(partition.key) is partition:
+            logger.warning("%s: lost the lease of %s", partition.key[0], shown(partition.name))
+            self.close(partition.key)
+        partition.committed = partition.done
+
+    def release_closed(self) -> list[Partition]:
+        """Release what is closed and committed; returns it."""
+        closed = [item for item in self._closing.values() if item.closed and item.clean]
+        if closed:
+            self._leases.release([item.key for item in closed])
+            for item in closed:
+                del self._closing[item.key]
+        return closed
+
+    def renew(self, *, force: bool = False) -> list[tuple[Partition, Renewal]]:
+        """Renew leases where it is time; returns the partitions that are not simply kept."""
+        now = time.monotonic()
+        if not force and now - self._renewed < self._settings.lease_ttl * _RENEW:
+            return []
+        partitions = [*self.open.values(), *self._closing.values()]
+        unusual = []
+        for partition, renewal in zip(partitions, self._leases.renew([item.key for item in partitions]), strict=True):
+            if renewal is not Renewal.LOST:
+                partition.renewed(now + self._settings.lease_ttl)
+            if renewal is not Renewal.KEPT:
+                unusual.append((partition, renewal))
+        self._renewed = now
+        return unusual
+
+    def everything(self) -> list[Partition]:
+        """All partitions that are open or closing."""
+        return [*self.open.values(), *self._closing.values()]
+
+    def release_all(self) -> None:
+        """At the end: give every lease up, whatever still runs."""
+        self._leases.release([item.key for item in self.everything()])
+
+
+__all__ = ["KEY_EVENTS", "Ownership"]

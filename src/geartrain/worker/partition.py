@@ -1,0 +1,347 @@
+"""A partition: one registration on one stream, owned by this worker for as long as its lease is.
+
+    IDLE ──offer──> QUEUED ──pool──> RUNNING ──nothing left──> IDLE
+                                       │  └──partial batch with a duration, or a retry──> WAITING ──timer──> QUEUED
+                                       └──time slice used up──> QUEUED
+    any but RUNNING ──close──> CLOSED;  RUNNING ──close──> CLOSED at the end of the batch
+
+One execution at a time, in order: that is what QUEUED and RUNNING are for. The lock is held for moments, never while user
+code runs. A batch runs only while the lease is certainly ours: `lease_until` is checked before each one, so that a worker
+that was stopped and wakes up runs nothing more before it has found out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from geartrain.errors import ServerUnavailable, StepError
+from geartrain.runtime import Context
+from geartrain.worker.assignment import PartitionKey
+from geartrain.worker.buffer import Buffer
+from geartrain.worker.deployment import Deployment
+from geartrain.worker.policy import Verdict, backoff
+from geartrain.worker.pool import Pool
+from geartrain.worker.tally import Tally
+
+SLICE = 0.02
+"""Seconds that a partition may keep a thread while others wait."""
+
+
+class State(Enum):
+    """What a partition does; the transitions are drawn above."""
+
+    IDLE = "idle"
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    CLOSED = "closed"
+
+
+class Source(Protocol):
+    """What kind of entries a partition has."""
+
+    def records(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+        """The records of a batch; may read from the server, and leave out entries that do not count."""
+
+    def position(self, entries: list[Any]) -> str:
+        """The id of the batch's last entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a partition tells the rest of the worker; each may be called from any thread, and returns at once.
+
+    Attributes:
+        progressed: something is done that is not committed.
+        drained: a buffer that was full has room again.
+        aborted: the policy stops the registration.
+        failed: an execution failed (for the log).
+    """
+
+    progressed: Callable[[Partition], None]
+    drained: Callable[[Partition], None]
+    aborted: Callable[[Partition], None]
+    failed: Callable[[Partition, str, str], None]
+
+
+class Partition:
+    """See the module's docstring.
+
+    Args:
+        key: (registration id, stream).
+        name: the stream's name as records show it.
+        deployment: the code.
+        source: the kind of its entries.
+        pool: the execution threads.
+        hooks: whom to tell.
+        capacity: entries that its buffer holds.
+        history: executions that its tally keeps.
+
+    Attributes:
+        read_id: the last entry that was read into the buffer; the reader's.
+        done: (id, count): the last entry of the last finished batch, and entries finished since the lease was taken.
+        lease_until: the time of `time.monotonic` until which the lease is certainly ours.
+        entries_read: the server's count of entries before the first one read here; None where it keeps none.
+    """
+
+    def __init__(
+        self,
+        key: PartitionKey,
+        name: str | bytes,
+        deployment: Deployment,
+        source: Source,
+        pool: Pool,
+        hooks: Hooks,
+        *,
+        capacity: int,
+        history: int,
+    ) -> None:
+        self.key = key
+        self.name = name
+        self.deployment = deployment
+        self.read_id = "0-0"
+        self.done: tuple[str, int] = ("", 0)
+        self.committed: tuple[str, int] = ("", 0)
+        self.lease_until = 0.0
+        self.entries_read: int | None = None
+        self.commit_queued = False
+        self._capacity = capacity
+        self._source = source
+        self._pool = pool
+        self._hooks = hooks
+        self._lock = threading.Lock()
+        self._state = State.IDLE
+        self._closing = False
+        self._buffer = Buffer(max(capacity, 2 * deployment.batch))
+        self._batch: list[Any] = []
+        self._failures = 0
+        self._outages = 0
+        self._not_before = 0.0
+        self._timer = 0
+        self._timer_at = 0.0
+        self._tally = Tally(history)
+        self._was_full = False
+
+    # -- asked by the reader -------------------------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing should be read for it now; once that was said, `drained` tells when it is over."""
+        with self._lock:
+            self._was_full = self._closing or self._buffer.full
+            return self._was_full
+
+    @property
+    def appetite(self) -> int:
+        """Entries that one read should bring at the most."""
+        return self._buffer.appetite
+
+    def offer(self, entries: list[Any]) -> None:
+        """Add entries, in order, that come after all those before."""
+        now = time.monotonic()
+        with self._lock:
+            if self._closing:
+                return
+            self._buffer.append(entries, now)
+            if self._state in (State.IDLE, State.WAITING):
+                self._schedule(now)
+
+    # -- asked by the worker -------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing runs and nothing will."""
+        return self._state is State.CLOSED
+
+    @property
+    def running(self) -> bool:
+        """Whether user code runs now."""
+        return self._state is State.RUNNING
+
+    @property
+    def clean(self) -> bool:
+        """Whether all that is done is committed."""
+        return self.done == self.committed
+
+    def close(self) -> None:
+        """Run nothing more, from the end of the running batch on; what is buffered is forgotten."""
+        with self._lock:
+            self._closing = True
+            self._buffer.clear()
+            if self._state is not State.RUNNING:
+                self._state = State.CLOSED
+
+    def upgrade(self, deployment: Deployment) -> None:
+        """Run other code from the next batch on; a batch that waits for its next try gets it at once."""
+        with self._lock:
+            self.deployment = deployment
+            self._buffer.capacity = max(self._capacity, 2 * deployment.batch)
+            self._failures = 0
+            self._not_before = 0.0
+            if self._state in (State.IDLE, State.WAITING):
+                self._schedule(time.monotonic())
+
+    def renewed(self, lease_until: float) -> None:
+        """The lease is ours until then."""
+        with self._lock:
+            lapsed = self.lease_until <= time.monotonic()
+            self.lease_until = lease_until
+            if lapsed and self._state is State.IDLE:
+                self._schedule(time.monotonic())
+
+    def drain_tally(self, worker: str) -> Any:
+        """What to add to the registration's statistics, or None."""
+        name = self.name if isinstance(self.name, str) else self.name.decode("utf-8", "backslashreplace")
+        with self._lock:
+            return self._tally.drain(name, worker)
+
+    def count(self, counter: str, amount: int = 1) -> None:
+        """Add to one of the registration's counters."""
+        with self._lock:
+            self._tally.count(counter, amount)
+
+    # -- called by the pool --------------------------------------------------------------------------------------------
+
+    def due(self, timer: int) -> None:
+        """A timer has come."""
+        with self._lock:
+            if self._state is State.WAITING and timer == self._timer:
+                self._state = State.IDLE
+                self._schedule(time.monotonic())
+
+    def work(self, context: Context) -> None:
+        """Execute batches until there are no more, or the time slice is used up."""
+        with self._lock:
+            if self._state is not State.QUEUED:
+                return
+            self._state = State.RUNNING
+        until = time.monotonic() + SLICE
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                batch = self._take(now)
+                if batch is None:
+                    break
+                if now >= until:
+                    self._batch = batch
+                    self._state = State.QUEUED
+                    break
+                deployment = self.deployment
+                drained = self._was_full and self._buffer.roomy
+                if drained:
+                    self._was_full = False
+            if drained:
+                self._hooks.drained(self)
+            self._execute(batch, deployment, context)
+        if self._state is State.QUEUED:
+            self._pool.now(self)
+        if self._was_full:
+            self._was_full = False
+            self._hooks.drained(self)
+
+    def _take(self, now: float) -> list[Any] | None:
+        """The next batch that may run now; where there is none, the state is the next one. Holds the lock."""
+        if self._closing:
+            self._state = State.CLOSED
+            return None
+        if now >= self.lease_until or self.deployment.aborted:
+            self._state = State.IDLE
+            return None
+        if self._ready_at(now) != now:
+            self._state = State.IDLE
+            self._schedule(now)
+            return None
+        if self._batch:
+            batch, self._batch = self._batch, []
+            return batch
+        return self._buffer.take(self.deployment.batch)
+
+    def _ready_at(self, now: float) -> float | None:
+        """When the next batch may run: `now`, a later time, or None: not before more entries come. Holds the lock."""
+        if self._not_before > now:
+            return self._not_before
+        waiting = len(self._buffer)
+        if self._batch or waiting >= self.deployment.batch:
+            return now
+        oldest = self._buffer.oldest
+        if oldest is None or not self.deployment.duration:
+            return None
+        return max(now, oldest + self.deployment.duration)
+
+    def _schedule(self, now: float) -> None:
+        """From IDLE or WAITING to what the buffer asks for. Holds the lock."""
+        at = self._ready_at(now)
+        if at is None:
+            self._state = State.IDLE
+        elif at <= now:
+            self._state = State.QUEUED
+            self._pool.now(self)
+        elif self._state is not State.WAITING or at != self._timer_at:
+            self._state = State.WAITING
+            self._timer_at = at
+            self._timer = self._pool.later(self, at)
+
+    def _execute(self, batch: list[Any], deployment: Deployment, context: Context) -> None:
+        """Run one batch, and note how it ended."""
+        position = self._source.position(batch)
+        started = time.time()
+        begin = time.perf_counter()
+        try:
+            pipeline = deployment.pipeline
+            context.begin(pipeline, pipeline.tail_calls)
+            context.stream = self.name
+            records = self._source.records(batch, deployment, context)
+            if records:
+                pipeline(records, context)
+                context.flush()
+        except ServerUnavailable:
+            self._unavailable(batch)
+            return
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too; the policy decides
+            self._failed(batch, deployment, error, (started, time.perf_counter() - begin, len(batch), position))
+            return
+        duration = time.perf_counter() - begin
+        with self._lock:
+            if records:
+                self._tally.success(started, duration, len(records), position)
+            self._advance(batch, position)
+        if not self.commit_queued:
+            self._hooks.progressed(self)
+
+    def _advance(self, batch: list[Any], position: str) -> None:
+        self._failures = self._outages = 0
+        self.done = (position, self.done[1] + len(batch))
+
+    def _unavailable(self, batch: list[Any]) -> None:
+        """The server cannot be reached: whatever the policy, the batch runs again when it can."""
+        with self._lock:
+            self._outages += 1
+            self._batch = batch
+            self._not_before = time.monotonic() + backoff(self._outages)
+
+    def _failed(
+        self, batch: list[Any], deployment: Deployment, error: BaseException, timing: tuple[float, float, int, str]
+    ) -> None:
+        message = str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
+        trace = error.trace if isinstance(error, StepError) else ""
+        with self._lock:
+            self._failures += 1
+            verdict = deployment.policy.decide(self._failures)
+            self._tally.failure(*timing, verdict.value, (message, trace))
+            if verdict is Verdict.CONTINUE:
+                self._advance(batch, timing[3])
+            else:
+                self._batch = batch
+                self._not_before = time.monotonic() + deployment.policy.interval
+            if verdict is Verdict.ABORT:
+                deployment.aborted = True
+        self._hooks.failed(self, message, verdict.value)
+        if verdict is Verdict.ABORT:
+            self._hooks.aborted(self)
+        elif verdict is Verdict.CONTINUE:
+            self._hooks.progressed(self)

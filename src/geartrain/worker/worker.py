@@ -1,0 +1,370 @@
+"""The worker: one process's share of all registrations. This is where everything is joined.
+
+    main thread      looks at the registry, beats, takes and gives up leases, loads code, writes statistics
+    read thread      one XREAD for all partitions -> their buffers                          (reading)
+    exec threads     buffer -> batch -> pipeline -> effects                                 (pool, partition)
+    commit thread    finished batches -> offsets                                            (committer)
+    discover thread  patterns -> streams                                                    (discovery)
+    events thread    keyspace notifications -> buffers                                      (keyevents)
+    loader threads   code -> deployments, one for each session that changed                 (deployment)
+
+Each thread has a connection of its own. The main thread is the only one that adds and removes partitions; other threads
+tell it what happened through `_happened`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+
+from geartrain.builder.requests import Reader
+from geartrain.config import WorkerSettings
+from geartrain.errors import GeartrainError, ServerUnavailable, UnknownRegistration
+from geartrain.readers.entries import id_parts
+from geartrain.registry import Registration, Status, Store
+from geartrain.registry.statistics import Delta, commands
+from geartrain.runtime import current, install
+from geartrain.text import shown, to_bytes
+from geartrain.wire import Command, Endpoint, Link
+from geartrain.worker.assignment import PartitionKey, assign
+from geartrain.worker.committer import Committer
+from geartrain.worker.deployments import Deployments, eligible
+from geartrain.worker.discovery import Discovery
+from geartrain.worker.keyevents import KeyEvents
+from geartrain.worker.leases import KEY_EVENTS, Leases, Renewal
+from geartrain.worker.membership import Member, Membership
+from geartrain.worker.ownership import Ownership
+from geartrain.worker.partition import Hooks, Partition
+from geartrain.worker.policy import backoff
+from geartrain.worker.pool import Pool
+from geartrain.worker.reading import StreamReading
+
+logger = logging.getLogger("geartrain.worker")
+
+_MEMBER_TTL = 0.6
+"""An entry in the list of workers counts this part of the lease time: a dead worker's share is assigned to others by the
+time that its leases expire."""
+
+_FLUSH = 0.5
+"""Seconds between two writes of statistics."""
+
+_BUSY_PAUSE = 0.02
+"""Seconds between two looks while code is being loaded or partitions are on their way out."""
+
+
+class News(Enum):
+    """What other threads tell the main thread of a partition."""
+
+    LOST = "its lease is another's"
+    GONE = "its stream is gone"
+    ABORTED = "its policy stops the registration"
+
+
+class Worker:
+    """One worker process's work.
+
+    Args:
+        endpoint: the server.
+        settings: tunables.
+        worker_id: unique among all workers, ever; None: one is made up.
+        on_ready: called once, when every registration that was there at the start is live here as far as it is ours.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        settings: WorkerSettings | None = None,
+        worker_id: str | None = None,
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
+        self.id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._settings = settings = settings or WorkerSettings()
+        self._endpoint = endpoint
+        self._on_ready = on_ready
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._news: deque[tuple[News, Partition]] = deque()
+        self._troubles: deque[tuple[str, str]] = deque()
+        self._link = self._connection("main")
+        self._store = Store(self._link)
+        self._membership = Membership(self._link, self.id, settings.lease_ttl * _MEMBER_TTL)
+        self._pool = Pool(endpoint, settings.threads, time.monotonic)
+        self._reading = StreamReading(
+            self._connection("read"), self.id, settings.block, settings.read_budget, self._trouble
+        )
+        self._committer = Committer(
+            self._connection("commit"), self.id, settings.commit_interval, self._lost, self._gone
+        )
+        self._discovery = Discovery(self._connection("discover"), settings.scan_interval, self._found)
+        self._events = KeyEvents(self._connection("events"), self._trouble)
+        self._deployments = Deployments(endpoint)
+        leases = Leases(self._link, self.id, settings.lease_ttl)
+        hooks = Hooks(self._committer.progressed, self._drained, self._aborted, self._failed)
+        self._ownership = Ownership(settings, leases, self._pool, hooks)
+        self._members: dict[str, Member] = {}
+        self._version = -1
+        self._beaten = 0.0
+        self._flushed = 0.0
+        self._reassign = False
+        self._aborting: set[str] = set()
+        self._assigned = False
+
+    def _connection(self, purpose: str) -> Link:
+        return Link(self._endpoint, f"geartrain:{purpose}:{self.id}")
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until `stop` is called; then let running executions finish, commit, and give everything up."""
+        install(self._endpoint)
+        for part in (self._pool, self._reading, self._committer, self._discovery):
+            part.start()
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                self._tick()
+                failures = 0
+                wait = self._pause()
+            except ServerUnavailable as error:
+                failures += 1
+                wait = backoff(failures)
+                logger.warning("the server is away, next try in %.1f s: %s", wait, error)
+            except GeartrainError as error:
+                failures += 1
+                wait = backoff(failures)
+                logger.error("the server refuses what a worker needs, next try in %.1f s: %s", wait, error)  # noqa: TRY400
+            self._wake.wait(wait)
+            self._wake.clear()
+        self._finish()
+
+    def stop(self) -> None:
+        """Make `run` return soon; may be called from a signal handler, and more than once."""
+        self._stopping.set()
+        self._wake.set()
+
+    def _pause(self) -> float:
+        busy = self._ownership.closing or self._deployments.loading
+        return _BUSY_PAUSE if busy else self._settings.poll_interval
+
+    def _tick(self) -> None:
+        """One look at everything; each part does something only when it is time."""
+        self._beat()
+        self._take_news()
+        self._take_loaded()
+        if self._reassign:
+            self._assign()
+        opened, refused = self._ownership.acquire()
+        for key, reason in refused:
+            self._note_trouble(key[0], f"{shown(key[1])}: {reason}")
+        closed = self._ownership.release_closed()
+        self._check_renewals(self._ownership.renew())
+        if opened or closed:
+            self._partitions_changed()
+        self._flush(closed)
+        if self._on_ready is not None and self._ready():
+            self._on_ready()
+            self._on_ready = None
+
+    def _ready(self) -> bool:
+        return self._assigned and not self._deployments.loading and self._ownership.settled and self._events.ready
+
+    def _finish(self) -> None:
+        """A clean end: nothing new, running executions finish, commits, leases, and this worker's name."""
+        deadline = time.monotonic() + self._settings.stop_deadline
+        self._discovery.stop()
+        self._events.stop()
+        self._reading.stop(deadline, self._link)
+        for key in list(self._ownership.open):
+            self._ownership.close(key)
+        while not self._pool.stop(min(deadline, time.monotonic() + _FLUSH)) and time.monotonic() < deadline:
+            self._quietly(self._ownership.renew)
+        running = [item for item in self._ownership.everything() if item.running]
+        if running:
+            seconds = self._settings.stop_deadline
+            logger.warning("%d executions still run after %g s; their batches will run again", len(running), seconds)
+        self._committer.stop(max(deadline, time.monotonic() + 1))
+        self._quietly(lambda: self._flush([], force=True))
+        self._quietly(self._ownership.release_all)
+        self._quietly(self._membership.leave)
+        self._link.close()
+
+    def _quietly(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except GeartrainError as error:
+            logger.warning("while stopping: %s", error)
+
+    # -- the registry and the other workers ----------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beaten < self._settings.poll_interval * 0.9:
+            return
+        members, version = self._membership.beat(self._deployments.refused)
+        self._beaten = now
+        if _view(members) != _view(self._members):
+            self._members = members
+            self._reassign = True
+        if version != self._version:
+            self._follow()
+
+    def _follow(self) -> None:
+        snapshot = self._store.snapshot()
+        self._version = snapshot.version
+        self._deployments.follow(snapshot)
+        for name, deployment in self._deployments.current.items():
+            if name in self._deployments.active and name not in self._aborting:
+                deployment.aborted = False
+        patterns = {
+            name: to_bytes(item.pattern)
+            for name, item in self._deployments.active.items()
+            if item.reader is Reader.STREAM
+        }
+        self._discovery.set_patterns(patterns)
+        self._reassign = True
+
+    def _take_loaded(self) -> None:
+        before = set(map(id, self._deployments.current.values()))
+        for failed in self._deployments.poll():
+            self._note_trouble(failed.registration.id, failed.message, failed.trace)
+        if set(map(id, self._deployments.current.values())) != before:
+            self._reassign = True
+
+    def _assign(self) -> None:
+        """Work out which partitions are ours."""
+        pythons = {name: member.python for name, member in self._members.items()}
+        refused = {name: member.refused for name, member in self._members.items()}
+        candidates: dict[PartitionKey, frozenset[str]] = {}
+        known = True
+        for name, registration in self._deployments.active.items():
+            workers = eligible(registration, pythons, refused)
+            streams = self._streams(registration)
+            known = known and streams is not None
+            for stream in streams or ():
+                candidates[name, stream] = workers
+        owners = assign(candidates)
+        mine = {
+            key: self._deployments.current[key[0]]
+            for key, owner in owners.items()
+            if owner == self.id and key[0] in self._deployments.current
+        }
+        self._ownership.want(mine)
+        self._partitions_changed()
+        self._reassign = False
+        self._assigned = known
+
+    def _streams(self, registration: Registration) -> Iterable[bytes] | None:
+        if registration.reader is Reader.KEYS:
+            return (KEY_EVENTS,)
+        return self._discovery.streams(to_bytes(registration.pattern))
+
+    def _partitions_changed(self) -> None:
+        streams, events = [], []
+        for key, partition in self._ownership.open.items():
+            (events if key[1] == KEY_EVENTS else streams).append(partition)
+        self._reading.set_partitions(streams, self._link)
+        self._events.set_partitions(events)
+
+    # -- news of partitions --------------------------------------------------------------------------------------------
+
+    def _lost(self, partition: Partition) -> None:
+        self._tell(News.LOST, partition)
+
+    def _gone(self, partition: Partition) -> None:
+        self._tell(News.GONE, partition)
+
+    def _aborted(self, partition: Partition) -> None:
+        self._aborting.add(partition.key[0])
+        self._tell(News.ABORTED, partition)
+
+    def _tell(self, news: News, partition: Partition) -> None:
+        self._news.append((news, partition))
+        self._wake.set()
+
+    def _drained(self, partition: Partition) -> None:
+        if partition.key[1] != KEY_EVENTS:
+            self._reading.wake(current().link)
+
+    def _found(self) -> None:
+        self._reassign = True
+        self._wake.set()
+
+    def _failed(self, partition: Partition, message: str, outcome: str) -> None:
+        logger.warning("%s on %s %s: %s", partition.key[0], shown(partition.name), outcome, message)
+
+    def _trouble(self, partition: Partition, reason: str) -> None:
+        self._troubles.append((partition.key[0], f"{shown(partition.name)}: {reason}" if partition.name else reason))
+        self._wake.set()
+
+    def _take_news(self) -> None:
+        while self._troubles:
+            self._note_trouble(*self._troubles.popleft())
+        while self._news:
+            news, partition = self._news[0]
+            if news is News.LOST:
+                self._ownership.drop(partition)
+            elif news is News.GONE:
+                self._ownership.close(partition.key)
+            else:
+                self._abort(partition.key[0])
+            self._news.popleft()
+
+    def _abort(self, registration: str) -> None:
+        if registration in self._deployments.active:
+            logger.error("%s: aborted; `geartrain resume %s` starts it again", registration, registration)
+            try:
+                self._store.set_status(registration, Status.ABORTED)
+            except UnknownRegistration:
+                logger.info("%s: unregistered meanwhile", registration)
+        self._aborting.discard(registration)
+        self._follow()
+
+    def _check_renewals(self, renewals: list[tuple[Partition, Renewal]]) -> None:
+        for partition, renewal in renewals:
+            if renewal is Renewal.LOST:
+                self._ownership.drop(partition)
+            elif renewal is Renewal.NO_GROUP and not self._made_again(partition):
+                self._committer.progressed(partition)
+            elif renewal is Renewal.NO_GROUP or partition.done[0] != "0-0":
+                # The stream was deleted, or made again with lower ids: begin anew with what is there.
+                self._ownership.close(partition.key)
+
+    def _made_again(self, partition: Partition) -> bool:
+        """Whether the stream is another than the one that was read: its last id is before what we have done."""
+        flat = self._link.call("XINFO", "STREAM", partition.key[1])
+        last = dict(zip(flat[::2], flat[1::2], strict=True))["last-generated-id"]
+        return id_parts(last) < id_parts(partition.done[0])
+
+    # -- statistics ----------------------------------------------------------------------------------------------------
+
+    def _note_trouble(self, registration: str, message: str, trace: str | None = None) -> None:
+        logger.warning("%s: %s", registration, message)
+        latest: dict[str, str | int | float] = {"last_error": message, "last_error_at": time.time()}
+        if trace is not None:
+            latest["last_trace"] = trace
+        self._link.pipeline(commands(registration, Delta({}, latest), self._settings.history))
+
+    def _flush(self, closed: list[Partition], *, force: bool = False) -> None:
+        now = time.monotonic()
+        if now - self._flushed < _FLUSH and not closed and not force:
+            return
+        self._flushed = now
+        writes: list[Command] = []
+        for partition in [*self._ownership.everything(), *closed]:
+            delta = partition.drain_tally(self.id)
+            if delta is not None:
+                writes += commands(partition.key[0], delta, self._settings.history)
+        if writes:
+            self._link.pipeline(writes)
+
+
+def _view(members: Mapping[str, Member]) -> dict[str, tuple[str, frozenset[str]]]:
+    """What of the members decides who owns what."""
+    return {name: (member.python, member.refused) for name, member in members.items()}
