@@ -24,7 +24,8 @@ class WorkerSettings:
         commit_interval: seconds within which finished work is committed while a partition is busy. Longer: fewer
             commits, more repetition after a crash.
         poll_interval: seconds between two looks at the registry; how soon a change is noticed.
-        scan_interval: seconds between two scans for streams that match a pattern; finds what events missed.
+        scan_interval: seconds between two scans for streams that match a pattern, at least; a scan that takes long is
+            followed by a pause of 20 times its own length.
         block: seconds that an idle read waits in the server.
         prefetch: records that a partition may hold in memory beyond its running batch (at least one batch is allowed).
         read_budget: records that one read may bring, over all partitions.
@@ -36,7 +37,7 @@ class WorkerSettings:
     lease_ttl: float = 10.0
     commit_interval: float = 0.05
     poll_interval: float = 0.5
-    scan_interval: float = 10.0
+    scan_interval: float = 1.0
     block: float = 2.0
     prefetch: int = 4000
     read_budget: int = 20000

@@ -73,7 +73,7 @@ def deploy(registration: Registration, code: Code) -> Deployment:
         duration=0,
         policy=Policy(FailurePolicy.CONTINUE, 0, None),
         trim=False,
-        from_id="",
+        from_id="0-0",
     )
 
 
