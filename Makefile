@@ -17,6 +17,7 @@ ARGS ?=
 .PHONY: setup demo test lint format bench clean
 
 setup: $(STAMP)
+	@echo "setup: $(VENV) is ready"
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
