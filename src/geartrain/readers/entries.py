@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from geartrain.config import Dialect
@@ -10,29 +12,50 @@ Entry = list[Any]
 """`[id, [field, value, field, value, ...]]`"""
 
 
+Build = Callable[[list[Entry]], list[dict[Any, Any]]]
+
+_MOST_GENERATED = 64
+"""Fields of an entry up to which there is a builder made for their number."""
+
+
 def records_of(entries: list[Entry], stream: str | bytes, dialect: Dialect) -> list[dict[Any, Any]]:
     """New records, one for each entry, in order.
 
-    Geartrain's own format is `{'streamId': id, field: value, ...}`; a field that is itself named `streamId` gives way
-    to the id, and of a field that occurs twice the last value counts.
-    RedisGears 1.2's is `{'key', 'id', 'value': {...}}`.
+    Geartrain's own format is `{'streamId': id, field: value, ...}`; a field that is itself named `streamId` gives way to
+    the id, and of a field that occurs twice the last value counts. RedisGears 1.2's is `{'key', 'id', 'value': {...}}`.
     """
     if dialect is Dialect.REDISGEARS_1_2:
         return [{"key": stream, "id": entry_id, "value": fields_of(fields)} for entry_id, fields in entries]
-    records = []
-    for entry_id, fields in entries:
-        record = {"streamId": entry_id}
-        pairs = iter(fields)
-        record.update(zip(pairs, pairs, strict=True))
-        record["streamId"] = entry_id
-        records.append(record)
-    return records
+    count = len(entries[0][1]) if entries else 0
+    if count <= _MOST_GENERATED:
+        try:
+            return _builder(count)(entries)
+        except ValueError:
+            # Not all entries of this batch have the same number of fields.
+            pass
+    return [{"streamId": entry_id, **fields_of(fields), "streamId": entry_id} for entry_id, fields in entries]  # noqa: F601
+
+
+@lru_cache(maxsize=None)
+def _builder(count: int) -> Build:
+    """A function for entries of `count` fields and values; it raises ValueError on any other.
+
+    A dict display costs 0.4 us for three fields, where `dict(zip(...))` costs 1.1 to 1.8 us (CPython 3.11).
+    """
+    names = [f"x{index}" for index in range(count)]
+    target = f"({', '.join(names)},)" if names else "()"
+    pairs = "".join(f"{field}: {value}, " for field, value in zip(names[::2], names[1::2], strict=True))
+    source = f"lambda entries: [{{'streamId': id, {pairs}'streamId': id}} for id, {target} in entries]"
+    made: Build = eval(source)  # noqa: S307 - built from numbers alone
+    return made
 
 
 def fields_of(flat: list[Any]) -> dict[Any, Any]:
-    """A dict, from fields and values in turn; of a field that occurs twice the last value counts."""
-    pairs = iter(flat)
-    return dict(zip(pairs, pairs, strict=True))
+    """The fields of one entry, as a dict."""
+    fields = {}
+    for index in range(0, len(flat), 2):
+        fields[flat[index]] = flat[index + 1]
+    return fields
 
 
 def id_parts(entry_id: str) -> tuple[int, int]:
