@@ -26,6 +26,13 @@ from geartrain.wire import Endpoint, Link
 VALKEY = "valkey-9.1"
 FLAVOURS = (VALKEY, "redis-8.2", "redis-6.2", "redis-debian")
 
+_SOURCES = {
+    VALKEY: "`make setup` installs it",
+    "redis-8.2": "`make setup` installs it",
+    "redis-6.2": "`make setup` installs it, for Python 3.11",
+    "redis-debian": "Debian's package redis-server has it",
+}
+
 
 def locate(flavour: str) -> Path | None:
     """The flavour's executable, or None where it is not installed."""
@@ -50,8 +57,7 @@ def required(flavour: str) -> Path:
     binary = locate(flavour)
     if binary is not None:
         return binary
-    source = "Debian's package redis-server" if flavour == "redis-debian" else "`make setup`"
-    message = f"no server {flavour}: {source} installs it"
+    message = f"no server {flavour}: {_SOURCES[flavour]}"
     if os.environ.get("CI") == "true" and _expected(flavour):
         pytest.fail(message)
     pytest.skip(message)
