@@ -1,7 +1,61 @@
-"""Geartrain: Python functions on data at the moment it arrives in Redis or Valkey."""
+"""Geartrain: Python functions on data at the moment it arrives in Redis or Valkey.
+
+    with Client("redis://127.0.0.1:6379").session("orders"):
+        GearsBuilder("StreamReader").foreach(lambda order: execute("incr", "orders")).register("orders:*")
+
+In a script that Geartrain runs (`geartrain run SCRIPT`) these names are there without import.
+"""
 
 from __future__ import annotations
 
 from importlib.metadata import version as _version
 
+from geartrain.builder import GB, GearsBuilder
+from geartrain.client import Client
+from geartrain.config import Dialect
+from geartrain.errors import (
+    ArgumentError,
+    BadSignature,
+    CodeError,
+    CommandError,
+    GeartrainError,
+    InternalError,
+    NeedsModule,
+    PythonMismatch,
+    RegistryError,
+    ScriptError,
+    ServerUnavailable,
+    StepError,
+    UnknownRegistration,
+)
+from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashtag, log, redisgears
+
 __version__ = _version("geartrain")
+
+__all__ = [
+    "GB",
+    "ArgumentError",
+    "BadSignature",
+    "Client",
+    "CodeError",
+    "CommandError",
+    "Dialect",
+    "GearsBuilder",
+    "GeartrainError",
+    "InternalError",
+    "NeedsModule",
+    "PythonMismatch",
+    "RegistryError",
+    "ScriptError",
+    "ServerUnavailable",
+    "StepError",
+    "UnknownRegistration",
+    "__version__",
+    "atomic",
+    "configGet",
+    "execute",
+    "gearsConfigGet",
+    "hashtag",
+    "log",
+    "redisgears",
+]

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+URL_VARIABLE = "GEARTRAIN_URL"
+"""The environment variable with the server's URL, where none is given."""
+
+DEFAULT_URL = "redis://127.0.0.1:6379"
+"""The server, where not even the variable is set."""
+
 
 class Dialect(StrEnum):
     """Which record format and which defaults a session's registrations get."""

@@ -29,7 +29,15 @@ class ArgumentError(GeartrainError, ValueError):
 
 
 class ScriptError(GeartrainError):
-    """The user's script raised while it was being run; `__cause__` is what it raised."""
+    """The user's script raised while it was being run; `__cause__` is what it raised.
+
+    Attributes:
+        trace: the user's traceback, without Geartrain's own frames, as text; '' where there is none.
+    """
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        self.trace = trace
+        super().__init__(message)
 
 
 class StepError(GeartrainError):

@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 
 import click
 
-from geartrain.config import Dialect
+from geartrain.config import DEFAULT_URL, URL_VARIABLE, Dialect
+
+__all__ = ["URL_VARIABLE", "dialect_option", "json_option", "session_option", "url_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-URL_VARIABLE = "GEARTRAIN_URL"
-
 
 def url_option(
-    help: str = "The server. [default: $GEARTRAIN_URL, or redis://127.0.0.1:6379]",  # noqa: A002 - click's word
+    help: str = f"The server. [default: ${URL_VARIABLE}, or {DEFAULT_URL}]",  # noqa: A002 - click's word
 ) -> Callable[[F], F]:
     """`--url URL`, argument `url: str | None`: None where neither it nor GEARTRAIN_URL is given."""
     return click.option("--url", envvar=URL_VARIABLE, metavar="URL", help=help)

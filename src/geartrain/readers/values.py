@@ -17,11 +17,10 @@ the server 8 us a key instead of 0.6 us, and does not run where a user may not E
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from geartrain.errors import CommandError
-from geartrain.readers.entries import fields_of
 from geartrain.wire import Argument, Command, ErrorReply, Link, raise_for
 
 NO_KEY = "none"
@@ -94,18 +93,26 @@ def _itself(reply: Any) -> Any:
     return reply
 
 
+def _pairs(flat: list[Any]) -> Iterator[tuple[Any, Any]]:
+    items = iter(flat)
+    return zip(items, items, strict=True)
+
+
+def _fields(flat: list[Any]) -> dict[Any, Any]:
+    return dict(_pairs(flat))
+
+
 def _scores(flat: list[Any]) -> dict[str | bytes, float]:
-    pairs = iter(flat)
-    return {member: float(score) for member, score in zip(pairs, pairs, strict=True)}
+    return {member: float(score) for member, score in _pairs(flat)}
 
 
 def _entries(entries: list[Any]) -> list[tuple[str, dict[Any, Any]]]:
-    return [(entry_id, fields_of(fields)) for entry_id, fields in entries]
+    return [(entry_id, _fields(fields)) for entry_id, fields in entries]
 
 
 _READING: Mapping[str, tuple[str, tuple[Argument, ...], Callable[[Any], Any]]] = {
     "string": ("GET", (), _itself),
-    "hash": ("HGETALL", (), fields_of),
+    "hash": ("HGETALL", (), _fields),
     "list": ("LRANGE", (0, -1), _itself),
     "set": ("SMEMBERS", (), set),
     "zset": ("ZRANGE", (0, -1, "WITHSCORES"), _scores),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from itertools import chain, count
 from typing import Any
 
 from geartrain.builder.requests import FailurePolicy, KeysArguments, Mode, Reader, RegisterRequest, StreamArguments
@@ -101,10 +102,14 @@ def _arguments(reader: Reader, data: dict[str, Any]) -> StreamArguments | KeysAr
 
 def ids_for(session: str, requests: list[RegisterRequest]) -> list[str]:
     """An id for each request: its `name`, or `session/Reader:pattern`, with `#2`, `#3` behind where that occurs again."""
-    seen: dict[str, int] = {}
-    ids = []
+    ids: dict[str, None] = {}
     for request in requests:
-        base = request.name or f"{session}/{request.reader}:{request.pattern}"
-        count = seen[base] = seen.get(base, 0) + 1
-        ids.append(base if count == 1 else f"{base}#{count}")
-    return ids
+        ids[id_for(session, request, ids)] = None
+    return list(ids)
+
+
+def id_for(session: str, request: RegisterRequest, taken: Container[str]) -> str:
+    """The id of a request that comes after those whose ids are `taken`."""
+    base = request.name or f"{session}/{request.reader}:{request.pattern}"
+    numbered = (f"{base}#{number}" for number in count(2))
+    return next(item for item in chain((base,), numbered) if item not in taken)

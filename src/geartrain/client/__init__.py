@@ -1,0 +1,9 @@
+"""Submit scripts, and look after registrations: what the command line and programs call."""
+
+from __future__ import annotations
+
+from geartrain.client.client import Client, session_name
+from geartrain.client.info import Partition, RegistrationDetails, RegistrationInfo
+from geartrain.client.outcome import Outcome, RunResult
+
+__all__ = ["Client", "Outcome", "Partition", "RegistrationDetails", "RegistrationInfo", "RunResult", "session_name"]

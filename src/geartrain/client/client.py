@@ -1,0 +1,293 @@
+"""`Client`: what programs, and the command line, do with a server's registrations."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+import tokenize
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Self
+
+from geartrain.builder import Reader, hosted
+from geartrain.client.host import SessionHost
+from geartrain.client.info import RegistrationDetails, RegistrationInfo, all_infos, details
+from geartrain.client.outcome import Outcome
+from geartrain.client.scripts import Script, executed, own_modules
+from geartrain.config import DEFAULT_URL, URL_VARIABLE, Dialect
+from geartrain.errors import ArgumentError, ScriptError, UnknownRegistration
+from geartrain.registry import Code, Parcel, Registration, Session, Status, Store, seal
+from geartrain.runtime import Context, enter
+from geartrain.wire import Endpoint, Link
+
+_NAME = re.compile(r"[^\s{}]{1,200}")
+_BY_PROGRAM = "-"
+
+
+class Client:
+    """Access to the registrations of one server. Connects when it is first needed. For one thread; a context manager.
+
+    Args:
+        url: the server (`redis://`, `rediss://`, `unix://`, `redis+sentinel://`); None: the environment variable
+            GEARTRAIN_URL, or redis://127.0.0.1:6379.
+
+    Every method may raise ServerUnavailable, and CommandError where the server refuses what it needs.
+
+    Raises:
+        ArgumentError: the URL is not one of a server.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.endpoint = Endpoint(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL)
+        self._link = Link(self.endpoint, "geartrain:client")
+        self._store = Store(self._link)
+
+    # -- scripts -------------------------------------------------------------------------------------------------------
+
+    def submit_file(
+        self, path: str | os.PathLike[str], session: str | None = None, dialect: Dialect = Dialect.GEARTRAIN
+    ) -> Outcome:
+        """Run a script in this process and submit what it registers.
+
+        Args:
+            path: the script.
+            session: the session's name; None: the script's name without directory and extension. Submitting a session
+                again upgrades it.
+            dialect: the record format and the defaults that the script expects.
+
+        Raises:
+            ArgumentError: there is no such file, or the name is none for a session.
+            ScriptError, NeedsModule, CodeError: as `execute`.
+        """
+        source = _read(path)
+        name = session if session is not None else session_name(path)
+        return self.execute(source, session=name, path=os.fspath(path), dialect=dialect)
+
+    def execute(
+        self,
+        source: str,
+        *,
+        session: str = "client",
+        path: str = "<client>",
+        dialect: Dialect = Dialect.GEARTRAIN,
+    ) -> Outcome:
+        """Run a script's source in this process; its `run()` calls execute at once, what it registers is submitted.
+
+        Nothing is submitted where it registers nothing, or where it raises.
+
+        Args:
+            source: the script's text. The names of the specification (`GearsBuilder`, `execute`, ...) are in scope.
+            session: the session's name; submitting it again upgrades it.
+            path: the script's path as tracebacks show it; in angle brackets where it is no file.
+            dialect: the record format and the defaults that the script expects.
+
+        Raises:
+            ScriptError: the script raised; its `trace` is the script's traceback.
+            NeedsModule: it asked for what only the server module can do.
+            CodeError: what it registers cannot be pickled.
+        """
+        host = self._host(session, dialect)
+        script = Script(source, path)
+        with self._in_place(host) as context, executed(script) as modules:
+            context.flush()
+            self._submit(host, modules, script)
+        return host.outcome
+
+    @contextmanager
+    def session(
+        self, name: str, dialect: Dialect = Dialect.GEARTRAIN, by_value: Iterable[ModuleType] = ()
+    ) -> Iterator[Outcome]:
+        """Submit what this block registers as the session `name`; `run()` and `execute()` work in it too.
+
+            with Client().session("orders") as outcome:
+                GearsBuilder("StreamReader").foreach(handle).register("orders:*")
+
+        When the block ends, its registrations are submitted, and `outcome.submitted` says what that changed. Where it
+        raises, or registers nothing, nothing is submitted.
+
+        Args:
+            name: the session's name; submitting it again upgrades it.
+            dialect: the record format and the defaults of the block.
+            by_value: modules that workers do not have: their functions travel with the code. Those in the directory of
+                the running program are among them anyway.
+
+        Raises:
+            NeedsModule: the block asked for what only the server module can do.
+            CodeError: what it registers cannot be pickled.
+        """
+        host = self._host(name, dialect)
+        with self._in_place(host) as context:
+            yield host.outcome
+            context.flush()
+            main = getattr(sys.modules["__main__"], "__file__", None)
+            own = own_modules(Path(main).resolve().parent) if main else []
+            modules = {module.__name__: module for module in (*own, *by_value)}
+            self._submit(host, modules.values(), Script("", _BY_PROGRAM))
+
+    # -- registrations -------------------------------------------------------------------------------------------------
+
+    def registrations(self) -> list[RegistrationInfo]:
+        """All registrations, by id, and how they fare."""
+        return all_infos(self._store)
+
+    def show(self, registration: str) -> RegistrationDetails:
+        """All that is known about a registration.
+
+        Raises:
+            UnknownRegistration: there is none of that id.
+        """
+        return details(self._store, self.find(registration, exact=True))
+
+    def pause(self, registration: str) -> None:
+        """Stop a registration after its running executions; it keeps its offsets.
+
+        Raises:
+            UnknownRegistration: there is none of that id.
+        """
+        self._store.set_status(registration, Status.PAUSED)
+
+    def resume(self, registration: str) -> None:
+        """Let a paused or aborted registration go on where it stopped.
+
+        Raises:
+            UnknownRegistration: there is none of that id.
+        """
+        self._store.set_status(registration, Status.ACTIVE)
+
+    def unregister(self, registration: str) -> None:
+        """Remove a registration with what it left: consumer groups, leases, statistics.
+
+        Raises:
+            UnknownRegistration: there is none of that id.
+        """
+        self._store.unregister(registration)
+
+    def unregister_session(self, session: str) -> list[str]:
+        """Remove all registrations of a session; their ids.
+
+        Raises:
+            UnknownRegistration: there is no such session.
+        """
+        records = self._store.snapshot().registrations.values()
+        ids = sorted(record.id for record in records if record.session == session)
+        if not ids:
+            raise UnknownRegistration(f"there is no session {session!r}; `geartrain ls` shows those that there are")
+        for registration in ids:
+            self._store.unregister(registration)
+        return ids
+
+    def find(self, text: str, *, exact: bool = False) -> str:
+        """The id that is `text`, or (unless `exact`) the only one that it is a part of.
+
+        Raises:
+            UnknownRegistration: there is none.
+            ArgumentError: there are several.
+        """
+        ids = self._store.snapshot().registrations
+        if text in ids:
+            return text
+        found = [] if exact else sorted(item for item in ids if text in item)
+        if not found:
+            raise UnknownRegistration(f"there is no registration {text!r}; `geartrain ls` shows those that there are")
+        if len(found) > 1:
+            raise ArgumentError(f"{text!r} is a part of {len(found)} ids: {', '.join(found)}; write more of the id")
+        return found[0]
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connection, if there is one; the client can be used again."""
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _host(self, session: str, dialect: Dialect) -> SessionHost:
+        if not isinstance(session, str) or not _NAME.fullmatch(session):
+            raise ArgumentError(f"session: {session!r} is no name: write 1 to 200 characters without spaces and braces")
+        return SessionHost(session, self.endpoint, Dialect(dialect))
+
+    @contextmanager
+    def _in_place(self, host: SessionHost) -> Iterator[Context]:
+        """Make `register()`, `run()`, `execute()` and so on of this thread reach `host` and this server."""
+        context = Context(self.endpoint, "geartrain:script")
+        before = enter(context)
+        try:
+            with hosted(host):
+                yield context
+        finally:
+            enter(before)
+            context.close()
+
+    def _submit(self, host: SessionHost, modules: Iterable[ModuleType], script: Script) -> None:
+        outcome = host.outcome
+        if not host.requests:
+            return
+        codes = [Code(request.steps, request.on_registered) for request in host.requests.values()]
+        parcel = seal(outcome.session, codes, modules)
+        session = Session(
+            name=outcome.session,
+            version=0,
+            updated=time.time(),
+            python=parcel.python,
+            dialect=host.dialect,
+            script=script.path,
+        )
+        outcome.submitted = self._store.submit(session, _records(host, parcel), parcel, script.source)
+        outcome.warnings += _warnings(host)
+
+
+def session_name(path: str | os.PathLike[str]) -> str:
+    """The name of a script's session: its own, without directory and extension."""
+    return re.sub(r"[\s{}]+", "-", Path(path).stem)
+
+
+def _read(path: str | os.PathLike[str]) -> str:
+    try:
+        with tokenize.open(os.fspath(path)) as file:
+            return file.read()
+    except OSError as error:
+        raise ArgumentError(f"script: {os.fspath(path)!r} cannot be read: {error.strerror}") from error
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ScriptError(f"{os.fspath(path)} is no Python source: {error}") from error
+
+
+def _records(host: SessionHost, parcel: Parcel) -> list[Registration]:
+    return [
+        Registration(
+            id=registration,
+            session=host.outcome.session,
+            reader=request.reader,
+            pattern=request.pattern,
+            mode=request.mode,
+            description=request.description,
+            dialect=host.dialect,
+            arguments=request.arguments,
+            position=position,
+            code_version=0,
+            python=parcel.python,
+        )
+        for position, (registration, request) in enumerate(host.requests.items())
+    ]
+
+
+def _warnings(host: SessionHost) -> list[str]:
+    by_keys = [item for item, request in host.requests.items() if request.reader is Reader.KEYS]
+    if not by_keys:
+        return []
+    text = (
+        f"best effort: {', '.join(by_keys)}: without the server module, key events come as keyspace notifications;"
+        " those that happen while no worker listens, or while a connection is lost, are lost"
+    )
+    return [text]

@@ -1,0 +1,91 @@
+"""What `register()` and `run()` of a script reach: registrations are collected, runs are executed at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geartrain.builder import KeysArguments, Mode, RegisterRequest, RunRequest
+from geartrain.client.outcome import Outcome, RunResult
+from geartrain.config import Dialect
+from geartrain.errors import NeedsModule
+from geartrain.pipeline import compile_pipeline
+from geartrain.readers import records
+from geartrain.registry.records import id_for
+from geartrain.runtime import EXECUTES, Context, enter
+from geartrain.wire import Endpoint, Link
+
+_HOW = (
+    "this version of Geartrain has no server module yet. Where there is one: `geartrain module` prints its path, and"
+    " `loadmodule PATH` in the server's configuration loads it"
+)
+
+
+class SessionHost:
+    """The host of one session. For one thread.
+
+    Args:
+        session: the session's name.
+        endpoint: the server that runs read from and execute on.
+        dialect: the record format.
+
+    Attributes:
+        requests: the registrations so far, by id.
+        outcome: what the script did so far.
+    """
+
+    def __init__(self, session: str, endpoint: Endpoint, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.requests: dict[str, RegisterRequest] = {}
+        self.outcome = Outcome(session=session)
+        self._endpoint = endpoint
+
+    def register(self, request: RegisterRequest) -> str:
+        """Keep a registration for the submission; returns its id.
+
+        Raises:
+            NeedsModule: it asks for what only the server module can do.
+        """
+        _refuse_module_only(request)
+        registration = id_for(self.outcome.session, request, self.requests)
+        self.requests[registration] = request
+        self.outcome.registered.append(registration)
+        return registration
+
+    def run(self, request: RunRequest) -> list[Any]:
+        """Execute a pipeline at once; returns its results when all its effects are done.
+
+        Raises:
+            StepError: a step raised.
+            CommandError: the server refuses to read.
+            ServerUnavailable: the connection was lost.
+        """
+        pipeline = compile_pipeline(request.steps, targets=EXECUTES)
+        # Connections of its own: the script's may hold commands that are sent later, and a step may run() too.
+        context = Context(self._endpoint, "geartrain:run")
+        before = enter(context)
+        try:
+            with Link(self._endpoint, "geartrain:run:reader") as link:
+                context.begin(pipeline, pipeline.tail_calls)
+                results = pipeline(records(request, link, self.dialect), context)
+                context.flush()
+        finally:
+            enter(before)
+            context.close()
+        self.outcome.runs.append(
+            RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
+        )
+        return results
+
+
+def _refuse_module_only(request: RegisterRequest) -> None:
+    what = f"register({request.pattern!r})"
+    if request.mode is Mode.SYNC:
+        raise NeedsModule(
+            f"{what}: mode='sync' runs inside of the server and needs the server module; {_HOW}. mode='async' runs in a"
+            " worker, right after the write, without it"
+        )
+    if isinstance(request.arguments, KeysArguments) and request.arguments.snapshot:
+        raise NeedsModule(
+            f"{what}: snapshot=True records the value in the write's own transaction and needs the server module;"
+            f" {_HOW}. With readValue=True the value is read when the function runs"
+        )

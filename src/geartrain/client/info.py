@@ -1,0 +1,194 @@
+"""What is known about a registration, as `ls` and `show` give it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from geartrain import keys
+from geartrain.builder import Mode, Reader
+from geartrain.config import Dialect
+from geartrain.registry import Delivery, Execution, Registration, Snapshot, Statistics, Status, Store
+from geartrain.text import to_text
+from geartrain.wire import ErrorReply
+from geartrain.worker.leases import key_events_lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationInfo:
+    """A registration and how it fares.
+
+    Attributes:
+        id, session, reader, pattern, mode, description, dialect: as registered.
+        status: active, paused or aborted.
+        delivery: what is promised for its events.
+        python: the minor version of Python that its workers need, for example `3.11`.
+        version: counts the submissions of its session.
+        triggered: executions that were started; a retried batch counts once.
+        succeeded: executions that ended well.
+        failed: executions that failed for good.
+        aborted: how often the policy stopped it.
+        retried: tries that failed and were (or are being) tried again.
+        dropped: key events that were lost because a worker's buffer was full (best effort only).
+        records: records in succeeded executions.
+        lag: entries of its streams that are not committed yet; None where that is not known: key events, no worker has
+            found a stream yet, or the server cannot tell.
+        last_duration_ms: milliseconds that the last execution took.
+        average_duration_ms: milliseconds that an execution took on average; 0 where there was none.
+        last_error: the last failure's message, or None.
+        last_error_at: its Unix time in seconds, or None.
+    """
+
+    id: str
+    session: str
+    reader: Reader
+    pattern: str
+    mode: Mode
+    description: str | None
+    dialect: Dialect
+    status: Status
+    delivery: Delivery
+    python: str
+    version: int
+    triggered: int
+    succeeded: int
+    failed: int
+    aborted: int
+    retried: int
+    dropped: int
+    records: int
+    lag: int | None
+    last_duration_ms: float
+    average_duration_ms: float
+    last_error: str | None
+    last_error_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A registration on one stream.
+
+    Attributes:
+        stream: the stream's name.
+        lag: entries that are not committed yet; None where the server cannot tell.
+        owner: the worker that has the lease; None where nobody has.
+    """
+
+    stream: str | bytes
+    lag: int | None
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationDetails:
+    """All that is known about a registration.
+
+    Attributes:
+        info: as `ls` shows it.
+        arguments: of `register()`, by the specification's names.
+        script: the path of its script, as it was given; `-` where it was registered by a program.
+        source: the script's text; '' where it was registered by a program.
+        submitted_at: Unix time in seconds of the session's last submission.
+        last_trace: the user's traceback of the last failure, or None.
+        owner: key events: the worker that listens; otherwise None.
+        partitions: streams that have its consumer group, by name.
+        history: the last executions, newest first.
+    """
+
+    info: RegistrationInfo
+    arguments: dict[str, Any]
+    script: str
+    source: str
+    submitted_at: float
+    last_trace: str | None
+    owner: str | None
+    partitions: list[Partition]
+    history: list[Execution]
+
+
+def all_infos(store: Store) -> list[RegistrationInfo]:
+    """All registrations, by id."""
+    snapshot = store.snapshot()
+    statistics = store.statistics(list(snapshot.registrations))
+    return [_info(store, snapshot, item, statistics[item]) for item in sorted(snapshot.registrations)]
+
+
+def details(store: Store, registration: str) -> RegistrationDetails:
+    """One registration, which must be there."""
+    snapshot = store.snapshot()
+    record = snapshot.registrations[registration]
+    statistics = store.statistics([registration])[registration]
+    session = next(item for item in store.sessions() if item.name == record.session)
+    return RegistrationDetails(
+        info=_info(store, snapshot, registration, statistics),
+        arguments=_arguments(record),
+        script=session.script,
+        source=store.source(record.session),
+        submitted_at=session.updated,
+        last_trace=statistics.last_trace,
+        owner=_owners(store, [key_events_lease(registration)])[0] if record.reader is Reader.KEYS else None,
+        partitions=_partitions(store, registration),
+        history=store.history(registration),
+    )
+
+
+def _info(store: Store, snapshot: Snapshot, registration: str, statistics: Statistics) -> RegistrationInfo:
+    record = snapshot.registrations[registration]
+    return RegistrationInfo(
+        id=record.id,
+        session=record.session,
+        reader=record.reader,
+        pattern=record.pattern,
+        mode=record.mode,
+        description=record.description,
+        dialect=record.dialect,
+        status=snapshot.status[registration],
+        delivery=record.delivery,
+        python=record.python,
+        version=record.code_version,
+        triggered=statistics.triggered,
+        succeeded=statistics.succeeded,
+        failed=statistics.failed,
+        aborted=statistics.aborted,
+        retried=statistics.retried,
+        dropped=statistics.dropped,
+        records=statistics.records,
+        lag=_lag(store, record),
+        last_duration_ms=statistics.last_duration_us / 1000,
+        average_duration_ms=statistics.average_duration_us / 1000,
+        last_error=statistics.last_error,
+        last_error_at=statistics.last_error_at,
+    )
+
+
+def _lag(store: Store, record: Registration) -> int | None:
+    if record.reader is Reader.KEYS:
+        return None
+    lags = store.lags(record.id).values()
+    known = [lag for lag in lags if lag is not None]
+    return sum(known) if known and len(known) == len(lags) else None
+
+
+def _partitions(store: Store, registration: str) -> list[Partition]:
+    lags = store.lags(registration)
+    owners = _owners(store, [keys.lease(registration, stream) for stream in lags])
+    return [
+        Partition(stream=to_text(stream), lag=lag, owner=owner)
+        for (stream, lag), owner in zip(lags.items(), owners, strict=True)
+    ]
+
+
+def _owners(store: Store, leases: list[bytes]) -> list[str | None]:
+    replies = store.link.pipeline([("GET", lease) for lease in leases])
+    return [None if reply is None or isinstance(reply, ErrorReply) else str(reply) for reply in replies]
+
+
+def _arguments(record: Registration) -> dict[str, Any]:
+    arguments = record.arguments
+    return {_camel(item.name): getattr(arguments, item.name) for item in fields(arguments)}
+
+
+def _camel(name: str) -> str:
+    """`on_failed_policy` as the specification writes it: `onFailedPolicy`."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
