@@ -42,10 +42,11 @@ class Context:
         link: the connection.
         at: (step number, record) that runs now; set by pipelines whose steps may defer.
         stream: the name of the stream (or the key's) that the running execution's records come from, or None.
+        pending: packed commands that are not sent yet.
         tail_calls: the call sites whose reply nobody can notice.
     """
 
-    __slots__ = ("_attribution", "_pending", "_pending_at", "_runner", "at", "link", "stream", "tail_calls")
+    __slots__ = ("_attribution", "_pending_at", "_runner", "at", "link", "pending", "stream", "tail_calls")
 
     def __init__(self, endpoint: Endpoint, name: str | None = None) -> None:
         self.link = Link(endpoint, name)
@@ -53,7 +54,7 @@ class Context:
         self.stream: str | bytes | None = None
         self.tail_calls: CallSites = frozenset()
         self._attribution: Attribution | None = None
-        self._pending: list[bytes] = []
+        self.pending: list[bytes] = []
         self._pending_at: list[tuple[int, object] | None] = []
         self._runner: asyncio.Runner | None = None
 
@@ -62,15 +63,15 @@ class Context:
         self._attribution = pipeline
         self.tail_calls = tail_calls
         self.at = None
-        if self._pending:
-            self._pending.clear()
+        if self.pending:
+            self.pending.clear()
             self._pending_at.clear()
 
     def defer(self, packed: bytes) -> None:
         """Keep a packed command until the next `flush`."""
-        self._pending.append(packed)
+        self.pending.append(packed)
         self._pending_at.append(self.at)
-        if len(self._pending) >= MAX_PENDING:
+        if len(self.pending) >= MAX_PENDING:
             self.flush()
 
     def flush(self) -> None:
@@ -81,9 +82,9 @@ class Context:
                 commands after it were executed all the same.
             ServerUnavailable: the connection was lost; any number of the commands may have been executed.
         """
-        if not self._pending:
+        if not self.pending:
             return
-        pending, self._pending = self._pending, []
+        pending, self.pending = self.pending, []
         issued, self._pending_at = self._pending_at, []
         replies = self.link.exchange(b"".join(pending), len(pending))
         for index, reply in enumerate(replies):
@@ -101,7 +102,7 @@ class Context:
 
     def channel(self) -> Channel:
         """The connected channel, with nothing pending on it."""
-        if self._pending:
+        if self.pending:
             self.flush()
         return self.link.channel
 

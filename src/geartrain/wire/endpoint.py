@@ -138,7 +138,10 @@ def _host_port(text: str) -> tuple[str, int]:
 
 
 def _pool(url: str) -> ConnectionPool:
-    return ConnectionPool.from_url(url, **_options())
+    options = _options()
+    if url.startswith("unix:"):
+        del options["socket_keepalive"]
+    return ConnectionPool.from_url(url, **options)
 
 
 def _options() -> dict[str, Any]:

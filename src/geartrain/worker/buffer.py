@@ -75,6 +75,19 @@ class Buffer:
         self._count -= len(taken)
         return taken
 
+    def put_back(self, entries: list[Any], now: float) -> None:
+        """Put entries that were taken last back to the front, at `now`."""
+        if not entries:
+            return
+        arrived = now
+        if self._chunks:
+            first, arrived = self._chunks[0]
+            if self._position:
+                self._chunks[0] = (first[self._position :], arrived)
+                self._position = 0
+        self._chunks.appendleft((entries, arrived))
+        self._count += len(entries)
+
     def clear(self) -> None:
         """Forget all."""
         self._chunks.clear()

@@ -31,6 +31,9 @@ from geartrain.worker.tally import Tally
 SLICE = 0.02
 """Seconds that a partition may keep a thread while others wait."""
 
+_RUN = 256
+"""Entries that are taken from the buffer at once, where batches are smaller."""
+
 
 class State(Enum):
     """What a partition does; the transitions are drawn above."""
@@ -197,13 +200,11 @@ class Partition:
     def drain_tally(self, worker: str) -> Any:
         """What to add to the registration's statistics, or None."""
         name = self.name if isinstance(self.name, str) else self.name.decode("utf-8", "backslashreplace")
-        with self._lock:
-            return self._tally.drain(name, worker)
+        return self._tally.drain(name, worker)
 
     def count(self, counter: str, amount: int = 1) -> None:
         """Add to one of the registration's counters."""
-        with self._lock:
-            self._tally.count(counter, amount)
+        self._tally.count(counter, amount)
 
     # -- called by the pool --------------------------------------------------------------------------------------------
 
@@ -224,12 +225,9 @@ class Partition:
         while True:
             with self._lock:
                 now = time.monotonic()
-                batch = self._take(now)
-                if batch is None:
-                    break
-                if now >= until:
-                    self._batch = batch
-                    self._state = State.QUEUED
+                run = self._take(now) if now < until else None
+                if run is None:
+                    self._rest(now)
                     break
                 deployment = self.deployment
                 drained = self._was_full and self._buffer.roomy
@@ -237,29 +235,33 @@ class Partition:
                     self._was_full = False
             if drained:
                 self._hooks.drained(self)
-            self._execute(batch, deployment, context)
-        if self._state is State.QUEUED:
-            self._pool.now(self)
+            self._execute(run, deployment, context, until)
         if self._was_full:
             self._was_full = False
             self._hooks.drained(self)
 
     def _take(self, now: float) -> list[Any] | None:
-        """The next batch that may run now; where there is none, the state is the next one. Holds the lock."""
-        if self._closing:
-            self._state = State.CLOSED
-            return None
-        if now >= self.lease_until or self.deployment.aborted:
-            self._state = State.IDLE
-            return None
-        if self._ready_at(now) != now:
-            self._state = State.IDLE
-            self._schedule(now)
+        """The entries of the next batches that may run now, None where there are none. Holds the lock.
+
+        Several batches at once where they are small, because what a batch costs besides its records counts then.
+        """
+        if self._closing or now >= self.lease_until or self.deployment.aborted or self._ready_at(now) != now:
             return None
         if self._batch:
-            batch, self._batch = self._batch, []
-            return batch
-        return self._buffer.take(self.deployment.batch)
+            run, self._batch = self._batch, []
+            return run
+        batch = self.deployment.batch
+        return self._buffer.take(max(1, min(_RUN, len(self._buffer)) // batch) * batch)
+
+    def _rest(self, now: float) -> None:
+        """From RUNNING to what comes next. Holds the lock."""
+        if self._closing:
+            self._state = State.CLOSED
+        elif now >= self.lease_until or self.deployment.aborted:
+            self._state = State.IDLE
+        else:
+            self._state = State.IDLE
+            self._schedule(now)
 
     def _ready_at(self, now: float) -> float | None:
         """When the next batch may run: `now`, a later time, or None: not before more entries come. Holds the lock."""
@@ -286,36 +288,52 @@ class Partition:
             self._timer_at = at
             self._timer = self._pool.later(self, at)
 
-    def _execute(self, batch: list[Any], deployment: Deployment, context: Context) -> None:
-        """Run one batch, and note how it ended."""
+    def _execute(self, run: list[Any], deployment: Deployment, context: Context, until: float) -> None:
+        """Execute a run of batches, one after the other; what cannot run now goes back to the buffer."""
+        size = deployment.batch
+        context.stream = self.name
+        for start in range(0, len(run), size):
+            batch = run[start : start + size]
+            if start and not self._may_go_on(deployment, until):
+                self._put_back(run[start:])
+                return
+            if not self._execute_batch(batch, deployment, context):
+                self._put_back(run[start + len(batch) :])
+                return
+
+    def _may_go_on(self, deployment: Deployment, until: float) -> bool:
+        now = time.monotonic()
+        return now < until and now < self.lease_until and self.deployment is deployment and not self._closing
+
+    def _put_back(self, entries: list[Any]) -> None:
+        with self._lock:
+            if not self._closing:
+                self._buffer.put_back(entries, time.monotonic())
+
+    def _execute_batch(self, batch: list[Any], deployment: Deployment, context: Context) -> bool:
+        """Execute one batch, and note how it ended; returns whether the next one may follow at once."""
         position = self._source.position(batch)
-        started = time.time()
+        pipeline = deployment.pipeline
         begin = time.perf_counter()
         try:
-            pipeline = deployment.pipeline
             context.begin(pipeline, pipeline.tail_calls)
-            context.stream = self.name
             records = self._source.records(batch, deployment, context)
             if records:
                 pipeline(records, context)
-                context.flush()
+                if context.pending:
+                    context.flush()
         except ServerUnavailable:
             self._unavailable(batch)
-            return
+            return False
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too; the policy decides
-            self._failed(batch, deployment, error, (started, time.perf_counter() - begin, len(batch), position))
-            return
-        duration = time.perf_counter() - begin
-        with self._lock:
-            if records:
-                self._tally.success(started, duration, len(records), position)
-            self._advance(batch, position)
-        if not self.commit_queued:
-            self._hooks.progressed(self)
-
-    def _advance(self, batch: list[Any], position: str) -> None:
+            return self._failed(batch, deployment, error, (begin, time.perf_counter() - begin, len(batch), position))
+        if records:
+            self._tally.success(begin, time.perf_counter() - begin, len(records), position)
         self._failures = self._outages = 0
         self.done = (position, self.done[1] + len(batch))
+        if not self.commit_queued:
+            self._hooks.progressed(self)
+        return True
 
     def _unavailable(self, batch: list[Any]) -> None:
         """The server cannot be reached: whatever the policy, the batch runs again when it can."""
@@ -326,15 +344,17 @@ class Partition:
 
     def _failed(
         self, batch: list[Any], deployment: Deployment, error: BaseException, timing: tuple[float, float, int, str]
-    ) -> None:
+    ) -> bool:
+        """Do what the policy says; returns whether the next batch may follow at once."""
         message = str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
         trace = error.trace if isinstance(error, StepError) else ""
         with self._lock:
             self._failures += 1
             verdict = deployment.policy.decide(self._failures)
-            self._tally.failure(*timing, verdict.value, (message, trace))
+            self._tally.failure(timing, verdict.value, (message, trace))
             if verdict is Verdict.CONTINUE:
-                self._advance(batch, timing[3])
+                self._failures = 0
+                self.done = (timing[3], self.done[1] + len(batch))
             else:
                 self._batch = batch
                 self._not_before = time.monotonic() + deployment.policy.interval
@@ -345,3 +365,4 @@ class Partition:
             self._hooks.aborted(self)
         elif verdict is Verdict.CONTINUE:
             self._hooks.progressed(self)
+        return verdict is Verdict.CONTINUE

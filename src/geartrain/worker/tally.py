@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from contextlib import suppress
 
 from geartrain.registry.statistics import Delta, Execution
 
 
+_Line = tuple[float, float, int, str, str, str | None]
+
+
 class Tally:
-    """Counters of one partition. Its partition's lock guards it.
+    """Counters of one partition.
+
+    The thread that executes the partition adds; the main thread drains. Neither takes a lock: counters only grow, and
+    what was drained before is remembered beside them.
 
     Args:
         history: executions that are kept.
     """
 
-    __slots__ = ("_error", "_history", "counts", "duration", "last_duration", "records", "succeeded")
+    __slots__ = ("_drained", "_error", "_history", "_wall", "counts", "duration", "last_duration", "records", "succeeded")
 
     def __init__(self, history: int) -> None:
         self.succeeded = 0
@@ -22,37 +30,34 @@ class Tally:
         self.duration = 0.0
         self.last_duration = 0.0
         self.counts: dict[str, int] = {}
-        self._history: deque[tuple[float, float, int, str, str, str | None]] = deque(maxlen=history)
+        self._history: deque[_Line] = deque(maxlen=history)
         self._error: tuple[str, str, float] | None = None
+        self._drained: dict[str, int] = {}
+        self._wall = time.time() - time.perf_counter()
 
-    def success(self, at: float, duration: float, records: int, last_id: str) -> None:
+    def success(self, begin: float, duration: float, records: int, last_id: str) -> None:
         """An execution ended well; the path that every batch takes."""
         self.succeeded += 1
         self.records += records
         self.duration += duration
         self.last_duration = duration
-        self._history.append((at, duration, records, last_id, "succeeded", None))
+        self._history.append((begin, duration, records, last_id, "succeeded", None))
 
-    def failure(
-        self, at: float, duration: float, records: int, last_id: str, outcome: str, error: tuple[str, str]
-    ) -> None:
+    def failure(self, line: tuple[float, float, int, str], outcome: str, error: tuple[str, str]) -> None:
         """An execution failed.
 
         Args:
-            at: Unix time in seconds.
-            duration: seconds.
-            records: of its batch.
-            last_id: of its batch.
+            line: when it began (`time.perf_counter`), seconds that it took, records of its batch, id of its last entry.
             outcome: `failed`, `retried` or `aborted`.
             error: message and the user's traceback.
         """
-        self.duration += duration
-        self.last_duration = duration
+        self.duration += line[1]
+        self.last_duration = line[1]
         self.count(outcome)
         if outcome == "aborted":
             self.count("failed")
-        self._history.append((at, duration, records, last_id, outcome, error[0]))
-        self._error = (*error, at)
+        self._history.append((*line, outcome, error[0]))
+        self._error = (*error, self._wall + line[0])
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a counter."""
@@ -60,20 +65,32 @@ class Tally:
 
     def drain(self, stream: str, worker: str) -> Delta | None:
         """What there is to take to the registry since the last call; None where there is nothing."""
-        if not self.succeeded and not self.counts:
-            return None
-        counters = dict(self.counts)
+        totals = dict(self.counts)
+        totals["succeeded"] = self.succeeded
+        totals["records"] = self.records
+        totals["duration_us"] = round(self.duration * 1e6)
         # A retried batch is triggered once, when it ends: by success or by failure.
-        counters["triggered"] = self.succeeded + self.counts.get("failed", 0)
-        counters["succeeded"] = self.succeeded
-        counters["records"] = self.records
-        counters["duration_us"] = round(self.duration * 1e6)
+        totals["triggered"] = totals["succeeded"] + totals.get("failed", 0)
+        counters = {name: total - self._drained.get(name, 0) for name, total in totals.items()}
+        if not any(counters.values()):
+            return None
+        self._drained = totals
         latest: dict[str, str | int | float] = {"last_duration_us": round(self.last_duration * 1e6)}
-        if self._error is not None:
-            latest["last_error"], latest["last_trace"], latest["last_error_at"] = self._error
-        executions = [
+        error = self._error
+        if error is not None:
+            latest["last_error"], latest["last_trace"], latest["last_error_at"] = error
+            if self._error is error:
+                self._error = None
+        return Delta(counters, latest, self._executions(stream, worker))
+
+    def _executions(self, stream: str, worker: str) -> list[Execution]:
+        lines: list[_Line] = []
+        with suppress(IndexError):
+            while True:
+                lines.append(self._history.popleft())
+        return [
             Execution(
-                at=at,
+                at=self._wall + begin,
                 duration_us=round(duration * 1e6),
                 records=records,
                 stream=stream,
@@ -82,11 +99,5 @@ class Tally:
                 worker=worker,
                 error=error,
             )
-            for at, duration, records, last_id, outcome, error in self._history
+            for begin, duration, records, last_id, outcome, error in lines
         ]
-        self._history.clear()
-        self.succeeded = self.records = 0
-        self.duration = 0.0
-        self.counts.clear()
-        self._error = None
-        return Delta(counters, latest, executions)
