@@ -12,8 +12,9 @@ from geartrain.pipeline.concurrent import RecordFailed
 from geartrain.pipeline.context import NO_RECORD, Context
 from geartrain.pipeline.describe import PIPELINE_FILE, record_text, step_text, user_trace
 from geartrain.pipeline.generate import HELPERS, NAME, generate
+from geartrain.pipeline.mentions import marked_steps
 from geartrain.pipeline.source import Place
-from geartrain.pipeline.tailcalls import marked_steps, tail_calls
+from geartrain.pipeline.tailcalls import own_functions, tail_calls
 
 
 class Pipeline:
@@ -66,16 +67,20 @@ class Pipeline:
     def step_error(self, step_number: int, record: object, cause: BaseException) -> StepError:
         """The error for a step that raised; `record` is `NO_RECORD` where the step had no single one."""
         shown = None if record is NO_RECORD else record_text(record)
-        return StepError(self.describe(step_number), shown, cause, user_trace(cause))
+        error = StepError(self.describe(step_number), shown, cause, user_trace(cause))
+        error._pipeline = self  # type: ignore[attr-defined]  # for `_failure`
+        return error
 
     def _failure(self, error: BaseException) -> StepError | None:
         """The step and record of an error, from the line that the generated function was at.
 
-        Looked up only now, so that nothing is kept up to date while all goes well. None: it was at no step's line.
+        Looked up only now, so that nothing is kept up to date while all goes well. None: it was at no step's line, or
+        it is this pipeline's own StepError (a command that an earlier record put off was refused when this step sent
+        it), which names its step and record already.
         """
         trace = self._own_frame(error.__traceback__)
         place = self._places.get(trace.tb_lineno) if trace is not None else None
-        if trace is None or place is None:
+        if trace is None or place is None or getattr(error, "_pipeline", None) is self:
             return None
         if isinstance(error, RecordFailed):
             return self.step_error(place.number, error.record, error.cause)
@@ -98,7 +103,8 @@ def compile_pipeline(steps: Sequence[Step], *, discard: bool = False, targets: C
             that mentions one, or may reach one, keeps `context.at` up to date before each call.
     """
     steps = tuple(steps)
-    text, source = generate(steps, discard=discard, marked=marked_steps(steps, targets))
+    own = own_functions(steps, targets)
+    text, source = generate(own, discard=discard, marked=marked_steps(steps, targets))
     namespace = {**HELPERS, **source.bindings}
     exec(compile(text, PIPELINE_FILE, "exec"), namespace)  # noqa: S102  # our own text: names and numbers only
-    return Pipeline(steps, text, namespace[NAME], source.places, tail_calls(steps, targets))
+    return Pipeline(steps, text, namespace[NAME], source.places, tail_calls(own, targets))

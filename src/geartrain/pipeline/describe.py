@@ -14,7 +14,7 @@ from geartrain.builder.steps import Kind, Step
 PIPELINE_FILE = "<geartrain pipeline>"
 """The file name of generated code."""
 
-_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
+_OURS = str(Path(__file__).parent.parent) + os.sep
 _RECORD_LENGTH = 200
 _FRAMES_AT_EACH_END = 20
 _SHOWN_OPTIONS = {Kind.LIMIT, Kind.SORT}
