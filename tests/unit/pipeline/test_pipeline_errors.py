@@ -222,3 +222,18 @@ def test_step_error_serves_whoever_finds_a_failure_later() -> None:
     assert error.__cause__ is cause
     assert pipeline.step_error(1, NO_RECORD, cause).record is None
     assert pipeline.step_error(1, None, cause).record == "None"
+
+
+def test_a_late_failure_keeps_the_step_and_record_it_belongs_to(run: Any) -> None:
+    """A command that an earlier record put off is refused while a later record's step sends it."""
+    pending: list[int] = []
+
+    def sends(x: int) -> None:
+        pending.append(x)
+        if len(pending) == 3:
+            raise pipeline.step_error(1, pending[0], RuntimeError("refused"))
+
+    pipeline = compile_pipeline(GB().foreach(sends).steps)
+    with pytest.raises(StepError, match="RuntimeError: refused on record 1") as caught:
+        pipeline([1, 2, 3], run)
+    assert isinstance(caught.value.__cause__, RuntimeError)
