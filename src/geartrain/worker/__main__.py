@@ -20,10 +20,10 @@ import sys
 import threading
 from queue import SimpleQueue
 
-from geartrain.config import WorkerSettings
+from geartrain.config import URL_VARIABLE, WorkerSettings
 from geartrain.errors import ArgumentError, GeartrainError
 from geartrain.wire import Endpoint
-from geartrain.worker.child import SETTINGS_VARIABLE, URL_VARIABLE
+from geartrain.worker.child import SETTINGS_VARIABLE
 from geartrain.worker.parent import Parent
 from geartrain.worker.supervisor import GRACE
 from geartrain.worker.worker import Worker

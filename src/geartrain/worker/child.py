@@ -13,13 +13,12 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
-from geartrain.config import WorkerSettings
+from geartrain.config import URL_VARIABLE, WorkerSettings
 from geartrain.worker.parent import FD_VARIABLE, READY
 
 COMMAND = (sys.executable, "-u", "-P", "-m", "geartrain.worker")
 """-u: what user code prints is shown at once. -P: nothing is imported from the current folder by accident."""
 
-URL_VARIABLE = "GEARTRAIN_URL"
 SETTINGS_VARIABLE = "GEARTRAIN_WORKER_SETTINGS"
 
 _STARTUP_POLL = 0.05

@@ -1,0 +1,80 @@
+"""The options of `geartrain worker` (and `run`) that become a worker's settings, made from one table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import click
+
+from geartrain.config import WorkerSettings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Tunable:
+    """One field of WorkerSettings, as an option.
+
+    Attributes:
+        field: its name.
+        least: the least value that makes sense.
+        metavar: what the value is.
+        help: what it does.
+    """
+
+    field: str
+    least: float
+    metavar: str
+    help: str
+
+
+_TUNABLES = (
+    _Tunable("threads", 1, "T", "Executions at the same time in one process."),
+    _Tunable("lease_ttl", 0.5, "SECONDS", "A dead worker's streams go to others after this time."),
+    _Tunable("commit_interval", 0, "SECONDS", "Finished work is committed within this time while there is more."),
+    _Tunable("scan_interval", 0.1, "SECONDS", "Between two scans for new streams that match a pattern."),
+    _Tunable("prefetch", 1, "RECORDS", "Records of one stream that are held in memory."),
+    _Tunable("stop_deadline", 0, "SECONDS", "A stop waits this long for running executions."),
+    _Tunable("history", 1, "COUNT", "Executions that `geartrain show` can list for each registration."),
+)
+
+_DEFAULTS = {field.name: field.default for field in fields(WorkerSettings)}
+
+
+def processes_option(function: F) -> F:
+    """`--processes N`, argument `processes: int`."""
+    return click.option(
+        "--processes",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Worker processes to run, each with a Python of its own.",
+    )(function)
+
+
+def settings_options(function: F) -> F:
+    """The options of the table above, argument `settings: WorkerSettings`."""
+
+    @functools.wraps(function)
+    def collect(*args: Any, **kwargs: Any) -> Any:
+        given = {tunable.field: kwargs.pop(tunable.field) for tunable in _TUNABLES}
+        return function(*args, settings=WorkerSettings(**given), **kwargs)
+
+    decorated: Any = collect
+    for tunable in reversed(_TUNABLES):
+        default = _DEFAULTS[tunable.field]
+        kind = click.IntRange(int(tunable.least)) if isinstance(default, int) else click.FloatRange(tunable.least)
+        decorated = click.option(
+            f"--{tunable.field.replace('_', '-')}",
+            type=kind,
+            default=default,
+            show_default=True,
+            metavar=tunable.metavar,
+            help=tunable.help,
+        )(decorated)
+    made: F = decorated
+    return made
