@@ -72,10 +72,7 @@ def own_functions(steps: Sequence[Step], targets: Collection[object]) -> tuple[S
     A copy has code of its own, so that the user's function keeps waiting for replies when it is called from elsewhere:
     from another function of the pipeline, say, that looks at what it returns.
     """
-    copies = [
-        Step(step.kind, tuple(_copy(function, number) for function in step.functions), step.options)
-        for number, step in enumerate(steps, 1)
-    ]
+    copies = [Step(step.kind, tuple(_copy(function) for function in step.functions), step.options) for step in steps]
     found = {id(code) for code, _ in tail_calls(copies, targets)}
     return tuple(
         copy if any(id(_code_of(function)) in found for function in copy.functions) else step
@@ -83,14 +80,14 @@ def own_functions(steps: Sequence[Step], targets: Collection[object]) -> tuple[S
     )
 
 
-def _copy(function: Callable[..., Any], number: int) -> Callable[..., Any]:
+def _copy(function: Callable[..., Any]) -> Callable[..., Any]:
     """A plain function's equal; its code differs in a constant that nothing uses (code is compared by value)."""
     plain = _plain(function)
     if plain is None:
         return function
     code = plain.__code__
     copy = FunctionType(
-        code.replace(co_consts=(*code.co_consts, f"geartrain step {number}")),
+        code.replace(co_consts=(*code.co_consts, "geartrain: a step's own copy")),
         plain.__globals__,
         plain.__name__,
         plain.__defaults__,

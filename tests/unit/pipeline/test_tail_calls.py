@@ -185,6 +185,18 @@ def in_try(x: Any) -> None:
         pass
 
 
+def in_try_returned(x: Any) -> Any:
+    try:
+        return execute("set")
+    except ValueError:
+        return None
+
+
+def then_chosen(x: Any) -> None:
+    execute("set")
+    (str if x["v"] > 5 else note)(x)
+
+
 def in_finally(x: Any) -> None:
     try:
         note(x)
@@ -371,6 +383,8 @@ FOREACH = [
     (then_comprehension, "set", "a loop may run a generator"),
     (then_assert, "set", "an assertion raises"),
     (in_try, "set", "its error would be caught"),
+    (in_try_returned, "set", "its error would be caught, also where its reply is returned"),
+    (then_chosen, "set", "which function follows depends on the record"),
     (in_finally, "SET", "the try is over; where it raised, the call waits"),
     (in_except, "set", "in a handler"),
     (in_with, "set", "its error would be seen by the with"),
