@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from geartrain.runtime import redisgears
 from geartrain.runtime.commands import atomic, configGet, execute, gearsConfigGet, hashtag, log, streamKey
-from geartrain.runtime.context import Context, current, enter, install
+from geartrain.runtime.context import CallSites, Context, call_sites, current, enter, install
 
 EXECUTES: tuple[object, ...] = (execute,)
 """The callables that send a command: the targets of tail-call analysis."""
 
 __all__ = [
     "EXECUTES",
+    "CallSites",
     "Context",
     "atomic",
+    "call_sites",
     "configGet",
     "current",
     "enter",

@@ -56,7 +56,7 @@ class _Execute:
         context = current()
         if context.tail_calls:
             frame = sys._getframe(1)
-            if (frame.f_code, frame.f_lasti) in context.tail_calls:
+            if (id(frame.f_code), frame.f_lasti) in context.tail_calls:
                 return context.defer(packed)
         context.flush()
         return context.link.call_packed(packed, command)

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from types import CodeType
 from typing import Any, Protocol
 
 from geartrain.errors import CommandError, GeartrainError, StepError
 from geartrain.wire import Channel, Endpoint, ErrorReply, Link, raise_for
 
-MAX_PENDING = 1000
-"""Deferred commands that are held before they are sent; bounds memory, and what one flush waits for."""
+SEND_AT = 32
+"""Deferred commands that are sent together, so that the server executes them while the batch goes on here."""
 
-CallSites = frozenset[tuple[CodeType, int]]
+MAX_PENDING = 1024
+"""Deferred commands whose replies are outstanding; bounds what one flush waits for, and what the server holds for us."""
+
+CallSites = frozenset[tuple[int, int]]
+"""(identity of a code object, offset of the call): code objects themselves take 2 us to hash."""
 
 
 class Attribution(Protocol):
@@ -29,6 +33,11 @@ class Attribution(Protocol):
 
     def step_error(self, step_number: int, record: object, cause: BaseException) -> StepError:
         """The error of that step on that record."""
+
+
+def call_sites(calls: Iterable[tuple[CodeType, int]]) -> CallSites:
+    """The form in which a running call is looked up; valid for as long as the code objects live."""
+    return frozenset((id(code), offset) for code, offset in calls)
 
 
 class Context:
@@ -42,11 +51,11 @@ class Context:
         link: the connection.
         at: (step number, record) that runs now; set by pipelines whose steps may defer.
         stream: the name of the stream (or the key's) that the running execution's records come from, or None.
-        pending: packed commands that are not sent yet.
+        pending: deferred commands whose replies have not been read, each with the `at` of its call.
         tail_calls: the call sites whose reply nobody can notice.
     """
 
-    __slots__ = ("_attribution", "_pending_at", "_runner", "at", "link", "pending", "stream", "tail_calls")
+    __slots__ = ("_attribution", "_runner", "_unsent", "at", "link", "pending", "stream", "tail_calls")
 
     def __init__(self, endpoint: Endpoint, name: str | None = None) -> None:
         self.link = Link(endpoint, name)
@@ -54,8 +63,8 @@ class Context:
         self.stream: str | bytes | None = None
         self.tail_calls: CallSites = frozenset()
         self._attribution: Attribution | None = None
-        self.pending: list[bytes] = []
-        self._pending_at: list[tuple[int, object] | None] = []
+        self.pending: list[tuple[bytes, tuple[int, object] | None]] = []
+        self._unsent: list[bytes] = []
         self._runner: asyncio.Runner | None = None
 
     def begin(self, pipeline: Attribution, tail_calls: CallSites) -> None:
@@ -64,18 +73,19 @@ class Context:
         self.tail_calls = tail_calls
         self.at = None
         if self.pending:
-            self.pending.clear()
-            self._pending_at.clear()
+            self._abandon()
 
     def defer(self, packed: bytes) -> None:
-        """Keep a packed command until the next `flush`."""
-        self.pending.append(packed)
-        self._pending_at.append(self.at)
-        if len(self.pending) >= MAX_PENDING:
-            self.flush()
+        """Send a packed command soon, and read its reply at the next `flush`."""
+        self._unsent.append(packed)
+        self.pending.append((packed, self.at))
+        if len(self._unsent) >= SEND_AT:
+            self._send()
+            if len(self.pending) >= MAX_PENDING:
+                self.flush()
 
     def flush(self) -> None:
-        """Send what is pending and wait for every reply.
+        """Wait for the reply of every deferred command.
 
         Raises:
             StepError: the server refused a command; the error names the step and the record that issued it. The
@@ -84,12 +94,27 @@ class Context:
         """
         if not self.pending:
             return
+        self._send()
         pending, self.pending = self.pending, []
-        issued, self._pending_at = self._pending_at, []
-        replies = self.link.exchange(b"".join(pending), len(pending))
-        for index, reply in enumerate(replies):
+        for reply, (packed, at) in zip(self.link.replies(len(pending)), pending, strict=True):
             if isinstance(reply, ErrorReply):
-                self._refused(reply, pending[index], issued[index])
+                self._refused(reply, packed, at)
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        try:
+            self.link.send(b"".join(unsent))
+        except BaseException:
+            self.pending.clear()
+            raise
+
+    def _abandon(self) -> None:
+        """The execution that deferred commands has failed: those that were sent had their effects, the others have none."""
+        sent = len(self.pending) - len(self._unsent)
+        self._unsent.clear()
+        self.pending.clear()
+        if sent:
+            self.link.replies(sent)
 
     def _refused(self, reply: ErrorReply, packed: bytes, at: tuple[int, object] | None) -> None:
         name = packed.split(b"\r\n", 3)[2]

@@ -117,16 +117,34 @@ class Link:
 
     def exchange(self, packed: bytes, count: int) -> list[Any]:
         """Send packed commands and read that many replies, error replies as values."""
-        channel = self.channel
+        self.send(packed)
+        return self.replies(count)
+
+    def send(self, packed: bytes) -> None:
+        """Send packed commands; their replies are read by `replies`, all of them before anything else is sent."""
         try:
-            channel.send(packed)
-            return [channel.receive() for _ in range(count)]
+            self.channel.send(packed)
+        except BaseException as error:
+            self._lost(error)
+            raise
+
+    def replies(self, count: int) -> list[Any]:
+        """Read the replies of what was sent, error replies as values."""
+        channel = self._channel
+        if channel is None:
+            raise ServerUnavailable(f"{self.endpoint.shown}: the connection was lost before the replies came")
+        try:
+            receive = channel.receive
+            return [receive() for _ in range(count)]
         except BaseException as error:
             # Replies may still be on their way (a timeout, a signal): this channel cannot be used again.
-            self.close()
-            if isinstance(error, ServerUnavailable):
-                raise ServerUnavailable(f"{self.endpoint.shown}: {error}") from error
+            self._lost(error)
             raise
+
+    def _lost(self, error: BaseException) -> None:
+        self.close()
+        if isinstance(error, ServerUnavailable):
+            raise ServerUnavailable(f"{self.endpoint.shown}: {error}") from error
 
     def close(self) -> None:
         """Close the connection, if there is one; the link can be used again."""

@@ -15,7 +15,7 @@ from geartrain.config import Dialect
 from geartrain.errors import GeartrainError, StepError
 from geartrain.pipeline import Pipeline, compile_pipeline
 from geartrain.registry import Code, Registration, Store, open_parcel
-from geartrain.runtime import EXECUTES, Context, enter
+from geartrain.runtime import EXECUTES, CallSites, Context, call_sites, enter
 from geartrain.wire import Endpoint, Link
 from geartrain.worker.policy import Policy
 
@@ -29,6 +29,7 @@ class Deployment:
     Attributes:
         registration: what it is.
         pipeline: its steps, compiled.
+        tail_calls: where its steps call `execute` and nobody can notice the reply.
         batch: records for one execution.
         duration: seconds after which a partial batch is executed; 0: never.
         policy: what a failure means.
@@ -39,6 +40,7 @@ class Deployment:
 
     registration: Registration
     pipeline: Pipeline
+    tail_calls: CallSites
     batch: int
     duration: float
     policy: Policy
@@ -55,11 +57,13 @@ class Deployment:
 def deploy(registration: Registration, code: Code) -> Deployment:
     """Compile a registration's code."""
     pipeline = compile_pipeline(code.steps, discard=True, targets=EXECUTES)
+    tail_calls = call_sites(pipeline.tail_calls)
     arguments = registration.arguments
     if isinstance(arguments, StreamArguments):
         return Deployment(
             registration=registration,
             pipeline=pipeline,
+            tail_calls=tail_calls,
             batch=arguments.batch,
             duration=arguments.duration / 1000,
             policy=Policy(arguments.on_failed_policy, arguments.on_failed_retry_interval, arguments.max_retries),
@@ -69,6 +73,7 @@ def deploy(registration: Registration, code: Code) -> Deployment:
     return Deployment(
         registration=registration,
         pipeline=pipeline,
+        tail_calls=tail_calls,
         batch=1,
         duration=0,
         policy=Policy(FailurePolicy.CONTINUE, 0, None),

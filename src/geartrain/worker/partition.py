@@ -316,7 +316,7 @@ class Partition:
         pipeline = deployment.pipeline
         begin = time.perf_counter()
         try:
-            context.begin(pipeline, pipeline.tail_calls)
+            context.begin(pipeline, deployment.tail_calls)
             records = self._source.records(batch, deployment, context)
             if records:
                 pipeline(records, context)
