@@ -197,6 +197,11 @@ def then_chosen(x: Any) -> None:
     (str if x["v"] > 5 else note)(x)
 
 
+def then_chosen_the_other_way(x: Any) -> None:
+    execute("set")
+    (note if x["v"] < 5 else str)(x)
+
+
 def in_finally(x: Any) -> None:
     try:
         note(x)
@@ -385,6 +390,7 @@ FOREACH = [
     (in_try, "set", "its error would be caught"),
     (in_try_returned, "set", "its error would be caught, also where its reply is returned"),
     (then_chosen, "set", "which function follows depends on the record"),
+    (then_chosen_the_other_way, "set", "which function follows depends on the record, again"),
     (in_finally, "SET", "the try is over; where it raised, the call waits"),
     (in_except, "set", "in a handler"),
     (in_with, "set", "its error would be seen by the with"),
