@@ -192,14 +192,16 @@ def in_try_returned(x: Any) -> Any:
         return None
 
 
-def then_chosen(x: Any) -> None:
+def then_chosen(x: Any) -> Any:
     execute("set")
-    (str if x["v"] > 5 else note)(x)
+    y = (str if x["v"] > 5 else note)(x)
+    return [y, x, y, x, y]
 
 
-def then_chosen_the_other_way(x: Any) -> None:
+def then_chosen_the_other_way(x: Any) -> Any:
     execute("set")
-    (note if x["v"] < 5 else str)(x)
+    y = (note if x["v"] < 5 else str)(x)
+    return [y, x, y, x, y]
 
 
 def in_finally(x: Any) -> None:
