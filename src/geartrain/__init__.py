@@ -28,7 +28,7 @@ from geartrain.errors import (
     StepError,
     UnknownRegistration,
 )
-from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashtag, log, redisgears
+from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashtag, log, redisgears, streamKey
 
 __version__ = _version("geartrain")
 
@@ -58,4 +58,5 @@ __all__ = [
     "hashtag",
     "log",
     "redisgears",
+    "streamKey",
 ]

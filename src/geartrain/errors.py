@@ -62,7 +62,7 @@ def _text(error: BaseException) -> str:
     """Give the error's own message, at most 1000 characters; an error that cannot say it is still reported."""
     try:
         return f"{error}"[:1000]
-    except Exception:
+    except Exception:  # noqa: BLE001 - user code: a __str__ may raise anything
         return "(its message cannot be shown: its __str__ raised)"
 
 

@@ -1,7 +1,7 @@
-"""Glob patterns with the meaning that the server gives them in `SCAN MATCH`.
+r"""Glob patterns with the meaning that the server gives them in `SCAN MATCH`.
 
-`*` any bytes, `?` one byte, `[abc]`, `[^a]`, `[a-z]` a class, `\\` takes the next byte literally. Patterns work on bytes,
-because keys are bytes.
+`*` any bytes, `?` one byte, `[abc]`, `[^a]`, `[a-z]` a class, `\` takes the next byte literally. Patterns work on
+bytes, because keys are bytes.
 """
 
 from __future__ import annotations

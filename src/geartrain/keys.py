@@ -1,24 +1,27 @@
 """Every key that Geartrain writes, and how its name is made.
 
-| key | type | what it holds | written by | goes away |
+| key, under `geartrain:{registry}:` | type | what it holds | written by | goes away |
 |---|---|---|---|---|
-| `geartrain:{registry}:version` | string | counts every change of the registry; workers poll it | submit, pause, ... | never |
-| `geartrain:{registry}:sessions` | hash | session name -> JSON about it | submit | with its last registration |
-| `geartrain:{registry}:code:<session>` | hash | the pickled code, its signature, the script's source | submit | with the session |
-| `geartrain:{registry}:registrations` | hash | registration id -> JSON | submit | unregister |
-| `geartrain:{registry}:status` | hash | registration id -> `active`, `paused`, `aborted` | pause, workers | unregister |
-| `geartrain:{registry}:stats:<id>` | hash | counters, last error | workers | unregister |
-| `geartrain:{registry}:history:<id>` | list | last executions, JSON, newest first | workers | unregister |
-| `geartrain:{registry}:streams:<id>` | set | streams that have this registration's group | workers | unregister |
-| `geartrain:{registry}:workers` | hash | worker id -> JSON with its expiry (server clock) | workers | at stop, or when expired |
-| `geartrain:{registry}:config` | hash | what `gearsConfigGet` reads | users | never |
-| `geartrain:{<tag>}:lease:<id>:<stream>` | string | token of the owning worker, with a TTL | workers | at release, or by TTL |
-| `geartrain:{registry}:wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
+| `version` | string | counts every change of the registry; workers poll it | submit, pause, ... | never |
+| `sessions` | hash | session name -> JSON about it | submit | with its last registration |
+| `code:<session>` | hash | the pickled code, its signature, the source | submit | with the session |
+| `registrations` | hash | registration id -> JSON | submit | unregister |
+| `status` | hash | id -> `active`, `paused`, `aborted` | pause, workers | unregister |
+| `stats:<id>` | hash | counters, last error | workers | unregister |
+| `history:<id>` | list | last executions, JSON, newest first | workers | unregister |
+| `streams:<id>` | set | streams that have this registration's group | workers | unregister |
+| `workers` | hash | worker id -> JSON with its expiry | workers | at stop, or expired |
+| `config` | hash | what `gearsConfigGet` reads | users | never |
+| `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
+
+| other keys | type | what it holds | written by | goes away |
+|---|---|---|---|---|
+| `geartrain:{<tag>}:lease:<id>:<stream>` | string | the owner's token | workers | at release, or by TTL |
 
 On a stream: the consumer group `geartrain:<id>`, whose last-delivered-id is the committed offset.
 
-A lease hashes to the slot of its stream. The tag is the part of the stream's name that the server hashes; where that part
-cannot stand between braces (it holds `}`, or is empty) it is a number that hashes to the same slot.
+A lease hashes to the slot of its stream. The tag is the part of the stream's name that the server hashes; where that
+part cannot stand between braces (it holds `}`, or is empty) it is a number that hashes to the same slot.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The parser decodes in C with the error handler registered here. It is called only where bytes are not valid UTF-8: it
 keeps them as lone surrogates (which valid UTF-8 never decodes to) and notes that it was called, in this thread. Only
-then is the reply walked, and each string that holds such surrogates goes back to the bytes that it was. So text is `str`
-where it is valid UTF-8 and `bytes` where it is not, and both are sent back as the same bytes.
+then is the reply walked, and each string that holds such surrogates goes back to the bytes that it was. So text is
+`str` where it is valid UTF-8 and `bytes` where it is not, and both are sent back as the same bytes.
 
 Rejected: decoding in Python (80 ns a string, a third of the time of a read), and parsing twice.
 """
@@ -74,5 +74,5 @@ def to_text(data: bytes) -> str | bytes:
 
 
 def shown(text: str | bytes) -> str:
-    """For people: undecodable bytes as `\\xNN`."""
+    r"""For people: undecodable bytes as `\xNN`."""
     return text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")

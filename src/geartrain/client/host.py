@@ -11,7 +11,7 @@ from geartrain.errors import NeedsModule
 from geartrain.pipeline import compile_pipeline
 from geartrain.readers import records
 from geartrain.registry.records import id_for
-from geartrain.runtime import EXECUTES, Context, enter
+from geartrain.runtime import EXECUTES, Context, call_sites, enter
 from geartrain.wire import Endpoint, Link
 
 _HOW = (
@@ -65,7 +65,7 @@ class SessionHost:
         before = enter(context)
         try:
             with Link(self._endpoint, "geartrain:run:reader") as link:
-                context.begin(pipeline, pipeline.tail_calls)
+                context.begin(pipeline, call_sites(pipeline.tail_calls))
                 results = pipeline(records(request, link, self.dialect), context)
                 context.flush()
         finally:

@@ -19,7 +19,7 @@ from types import CodeType, ModuleType
 from geartrain.builder import GB, GearsBuilder
 from geartrain.errors import NeedsModule, ScriptError, ServerUnavailable
 from geartrain.pipeline.describe import user_trace
-from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashtag, log, redisgears
+from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashtag, log, redisgears, streamKey
 
 NAMES = {
     "GB": GB,
@@ -31,6 +31,7 @@ NAMES = {
     "hashtag": hashtag,
     "log": log,
     "redisgears": redisgears,
+    "streamKey": streamKey,
 }
 """What a script sees without import."""
 

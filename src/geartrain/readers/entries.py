@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from geartrain.config import Dialect
@@ -21,8 +21,9 @@ _MOST_GENERATED = 64
 def records_of(entries: list[Entry], stream: str | bytes, dialect: Dialect) -> list[dict[Any, Any]]:
     """New records, one for each entry, in order.
 
-    Geartrain's own format is `{'streamId': id, field: value, ...}`; a field that is itself named `streamId` gives way to
-    the id, and of a field that occurs twice the last value counts. RedisGears 1.2's is `{'key', 'id', 'value': {...}}`.
+    Geartrain's own format is `{'streamId': id, field: value, ...}`; a field that is itself named `streamId` gives way
+    to the id, and of a field that occurs twice the last value counts. RedisGears 1.2's is `{'key', 'id', 'value':
+    {...}}`.
     """
     if dialect is Dialect.REDISGEARS_1_2:
         return [{"key": stream, "id": entry_id, "value": fields_of(fields)} for entry_id, fields in entries]
@@ -36,7 +37,7 @@ def records_of(entries: list[Entry], stream: str | bytes, dialect: Dialect) -> l
     return [{"streamId": entry_id, **fields_of(fields), "streamId": entry_id} for entry_id, fields in entries]  # noqa: F601
 
 
-@lru_cache(maxsize=None)
+@cache
 def _builder(count: int) -> Build:
     """A function for entries of `count` fields and values; it raises ValueError on any other.
 

@@ -13,8 +13,8 @@
 Two passes, each pipelined: the types, then the values. A key that changed its type, or went away, in between is seen in
 the second pass (WRONGTYPE, or nothing there) and is read once more, in a transaction that asks for every type.
 
-Rejected: a Lua script that does both at once. It costs the server 8 us a key instead of 0.6 us, and does not run where a
-user may not EVAL.
+Rejected: a Lua script that does both at once. It costs the server 8 us a key instead of 0.6 us, and does not run
+where a user may not EVAL.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ def open_parcel(parcel: Parcel) -> tuple[Code, ...]:
         codes: tuple[Code, ...] = pickle.loads(parcel.blob)  # noqa: S301 - what `check` is for
     except Exception as error:
         raise CodeError(
-            f"session {parcel.session!r}: its code cannot be loaded here: {type(error).__name__}: {error}. Modules that the"
-            " script imports must be installed where workers run"
+            f"session {parcel.session!r}: its code cannot be loaded here: {type(error).__name__}: {error}."
+            " Modules that the script imports must be installed where workers run"
         ) from error
     return codes
 
@@ -93,8 +93,8 @@ def check(parcel: Parcel) -> None:
         )
     if parcel.python != PYTHON:
         raise PythonMismatch(
-            f"session {parcel.session!r}: registered with Python {parcel.python}, and this is Python {PYTHON}; register it"
-            f" again with Python {PYTHON}, or run workers with Python {parcel.python}"
+            f"session {parcel.session!r}: registered with Python {parcel.python}, and this is Python {PYTHON};"
+            f" register it again with Python {PYTHON}, or run workers with Python {parcel.python}"
         )
 
 

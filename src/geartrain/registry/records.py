@@ -101,7 +101,7 @@ def _arguments(reader: Reader, data: dict[str, Any]) -> StreamArguments | KeysAr
 
 
 def ids_for(session: str, requests: list[RegisterRequest]) -> list[str]:
-    """An id for each request: its `name`, or `session/Reader:pattern`, with `#2`, `#3` behind where that occurs again."""
+    """An id for each request: its `name`, or `session/Reader:pattern`; if that occurs again, with `#2` behind."""
     ids: dict[str, None] = {}
     for request in requests:
         ids[id_for(session, request, ids)] = None

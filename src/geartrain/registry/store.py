@@ -232,8 +232,9 @@ class Store:
         for registration in registrations:
             commands: list[Command] = []
             for stream in self.streams(registration):
-                commands.append(("XGROUP", "DESTROY", stream, keys.group(registration)))
+                # The lease first: without it, a worker that is just committing cannot make the group again.
                 commands.append(("DEL", keys.lease(registration, stream)))
+                commands.append(("XGROUP", "DESTROY", stream, keys.group(registration)))
             commands.append(("DEL", keys.stats(registration)))
             commands.append(("DEL", keys.history(registration)))
             commands.append(("DEL", keys.streams(registration)))
@@ -303,7 +304,7 @@ def _as_dict(session: Session) -> dict[str, Any]:
 
 
 def _code_fields(parcel: Parcel, source: str, version: int) -> tuple[str | bytes | int, ...]:
-    fields = {
+    fields: dict[str, str | bytes | int] = {
         "blob": parcel.blob,
         "python": parcel.python,
         "signature": parcel.signature,

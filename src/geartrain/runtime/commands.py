@@ -6,12 +6,10 @@ import logging
 import sys
 from typing import Any, Literal, NoReturn
 
-import hiredis
-
 from geartrain import keys
 from geartrain.errors import ArgumentError, NeedsModule
 from geartrain.runtime.context import current
-from geartrain.wire import Argument
+from geartrain.wire import Argument, pack
 
 _ARGUMENT_TYPES = frozenset({str, bytes, int, float})
 
@@ -37,8 +35,8 @@ class _Execute:
         """Run a command on the server and return its reply.
 
         In a worker, a call whose reply nobody can notice (the last effect of a `foreach`, without a `try` around it) is
-        sent together with those of the other records of its batch, and returns None at once. It is done before the batch
-        counts as done, and its error is reported for its step and record.
+        sent together with those of the other records of its batch, and returns None at once. It is done before the
+        batch counts as done, and its error is reported for its step and record.
 
         Args:
             command: the command's name, as in `execute('set', 'key', 'value')`.
@@ -86,20 +84,17 @@ def _packed(command: str | bytes, args: tuple[Argument, ...]) -> bytes:
         if type(arg) not in _ARGUMENT_TYPES:
             args = tuple(_accepted(command, number, item) for number, item in enumerate(args, 1))
             break
-    packed: bytes = hiredis.pack_command((command, *args))
-    return packed
+    return pack((command, *args))
 
 
 def _accepted(command: str | bytes, number: int, arg: Any) -> Argument:
     """An argument of a less usual type, as one that the protocol knows."""
-    if type(arg) in _ARGUMENT_TYPES:
-        accepted: Argument = arg
-        return accepted
     if isinstance(arg, bytearray | memoryview):
         return bytes(arg)
-    for kind in (str, bytes, int, float):
-        if isinstance(arg, kind) and not isinstance(arg, bool):
-            return kind(arg)
+    if isinstance(arg, str | bytes | int | float) and not isinstance(arg, bool):
+        kind = next(kind for kind in _ARGUMENT_TYPES if isinstance(arg, kind))
+        exact: Argument = kind(arg)
+        return exact
     raise ArgumentError(
         f"execute({command!r}): argument {number} is {arg!r} ({type(arg).__name__}); a command takes str, bytes, int or"
         " float: convert it first, for example with str()"
@@ -113,8 +108,8 @@ def atomic() -> NoReturn:
         NeedsModule: always, in this version: only the server module can hold the server.
     """
     raise NeedsModule(
-        "atomic() needs the server module, which this version does not have; where all keys are known beforehand, send one"
-        " command that does it all, or a Lua script: execute('eval', SCRIPT, ...)"
+        "atomic() needs the server module, which this version does not have; where all keys are known beforehand, send"
+        " one command that does it all, or a Lua script: execute('eval', SCRIPT, ...)"
     )
 
 
@@ -131,7 +126,7 @@ def log(message: object, level: Literal["debug", "verbose", "notice", "warning"]
 
 
 def hashtag() -> str:
-    """A hash tag of the shard that this runs on: `'{' + hashtag() + '}:x'` is a key of that shard."""
+    """A tag of the shard that this runs on: a key with `{tag}` in its name is a key of that shard."""
     return keys.slot_tag(0).decode()
 
 

@@ -1,7 +1,7 @@
-"""What surrounds a step while it runs: the connection that its commands take, and the commands that nobody waits for yet.
+"""What surrounds a step while it runs: its connection, and the commands whose replies nobody waits for yet.
 
-Each thread has its own context, so a context needs no lock. A worker's execution threads are given theirs; a thread that
-user code started gets one of its own when it first calls `execute`.
+Each thread has its own context, so a context needs no lock. A worker's execution threads are given theirs; a thread
+that user code started gets one of its own when it first calls `execute`.
 
 A deferred command is packed at the call, so that a bad argument is an error there, and later changes to a list do not
 change what is sent. `flush` sends what is pending and reads every reply: after it the batch has had all its effects.
@@ -15,14 +15,14 @@ from collections.abc import Coroutine, Iterable
 from types import CodeType
 from typing import Any, Protocol
 
-from geartrain.errors import CommandError, GeartrainError, StepError
+from geartrain.errors import CommandError, GeartrainError, ServerUnavailable, StepError
 from geartrain.wire import Channel, Endpoint, ErrorReply, Link, raise_for
 
 SEND_AT = 32
 """Deferred commands that are sent together, so that the server executes them while the batch goes on here."""
 
 MAX_PENDING = 1024
-"""Deferred commands whose replies are outstanding; bounds what one flush waits for, and what the server holds for us."""
+"""Deferred commands whose replies are outstanding, at the most: what one flush waits for, and the server holds."""
 
 CallSites = frozenset[tuple[int, int]]
 """(identity of a code object, offset of the call): code objects themselves take 2 us to hash."""
@@ -55,7 +55,7 @@ class Context:
         tail_calls: the call sites whose reply nobody can notice.
     """
 
-    __slots__ = ("_attribution", "_runner", "_unsent", "at", "link", "pending", "stream", "tail_calls")
+    __slots__ = ("_attribution", "_failure", "_runner", "_unsent", "at", "link", "pending", "stream", "tail_calls")
 
     def __init__(self, endpoint: Endpoint, name: str | None = None) -> None:
         self.link = Link(endpoint, name)
@@ -63,6 +63,7 @@ class Context:
         self.stream: str | bytes | None = None
         self.tail_calls: CallSites = frozenset()
         self._attribution: Attribution | None = None
+        self._failure: GeartrainError | None = None
         self.pending: list[tuple[bytes, tuple[int, object] | None]] = []
         self._unsent: list[bytes] = []
         self._runner: asyncio.Runner | None = None
@@ -72,6 +73,7 @@ class Context:
         self._attribution = pipeline
         self.tail_calls = tail_calls
         self.at = None
+        self._failure = None
         if self.pending:
             self._abandon()
 
@@ -87,18 +89,22 @@ class Context:
     def flush(self) -> None:
         """Wait for the reply of every deferred command.
 
+        A failure that was raised once in an execution is raised by every later flush of it too: a `try` in a step,
+        around a command that happened to wait for those of earlier records, must not make it disappear.
+
         Raises:
             StepError: the server refused a command; the error names the step and the record that issued it. The
                 commands after it were executed all the same.
             ServerUnavailable: the connection was lost; any number of the commands may have been executed.
         """
-        if not self.pending:
-            return
-        self._send()
-        pending, self.pending = self.pending, []
-        for reply, (packed, at) in zip(self.link.replies(len(pending)), pending, strict=True):
-            if isinstance(reply, ErrorReply):
-                self._refused(reply, packed, at)
+        if self.pending:
+            self._send()
+            pending, self.pending = self.pending, []
+            for reply, (packed, at) in zip(self.link.replies(len(pending)), pending, strict=True):
+                if isinstance(reply, ErrorReply) and self._failure is None:
+                    self._failure = self._refused(reply, packed, at)
+        if self._failure is not None:
+            raise self._failure
 
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
@@ -109,21 +115,23 @@ class Context:
             raise
 
     def _abandon(self) -> None:
-        """The execution that deferred commands has failed: those that were sent had their effects, the others have none."""
+        """The execution that deferred commands has failed: those that were sent had their effects, the others none."""
         sent = len(self.pending) - len(self._unsent)
         self._unsent.clear()
         self.pending.clear()
         if sent:
             self.link.replies(sent)
 
-    def _refused(self, reply: ErrorReply, packed: bytes, at: tuple[int, object] | None) -> None:
+    def _refused(self, reply: ErrorReply, packed: bytes, at: tuple[int, object] | None) -> GeartrainError:
         name = packed.split(b"\r\n", 3)[2]
         try:
             raise_for(reply, (name,))
         except CommandError as error:
             if self._attribution is None or at is None:
-                raise
-            raise self._attribution.step_error(at[0], at[1], error) from error
+                return error
+            return self._attribution.step_error(at[0], at[1], error)
+        except ServerUnavailable as error:
+            return error
 
     def channel(self) -> Channel:
         """The connected channel, with nothing pending on it."""

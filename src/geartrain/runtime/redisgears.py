@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from geartrain.runtime.commands import atomic as atomicCtx
-from geartrain.runtime.commands import configGet as config_get
-from geartrain.runtime.commands import execute as executeCommand
-from geartrain.runtime.commands import hashtag as getMyHashTag
+from geartrain.runtime.commands import atomic as atomicCtx  # noqa: N812 - RedisGears' name
+from geartrain.runtime.commands import configGet as config_get  # noqa: N813 - RedisGears' name
+from geartrain.runtime.commands import execute as executeCommand  # noqa: N812 - RedisGears' name
+from geartrain.runtime.commands import hashtag as getMyHashTag  # noqa: N812 - RedisGears' name
 from geartrain.runtime.commands import log
 
 __all__ = ["atomicCtx", "config_get", "executeCommand", "getMyHashTag", "log"]

@@ -1,8 +1,8 @@
 """One connection to one server: packed commands out, parsed replies in.
 
 redis-py makes the connection (TLS, login, database); then its socket is read and written here, with hiredis packing and
-parsing, because redis-py's own path costs 3 to 5 us for each reply and we read up to a million records a second. This is
-the only module that touches redis-py's private `_sock`.
+parsing, because redis-py's own path costs 3 to 5 us for each reply and we read up to a million records a second. This
+is the only module that touches redis-py's private `_sock`.
 
 A channel that failed stays failed: whatever was under way is lost, and `Link` makes a new one.
 """
@@ -10,8 +10,8 @@ A channel that failed stays failed: whatever was under way is lost, and `Link` m
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, Protocol
 
 import hiredis
 
@@ -23,6 +23,8 @@ Command = Sequence[Argument]
 
 _CHUNK = 256 * 1024
 """Bytes asked of the socket at once."""
+
+_pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
 UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "UNBLOCKED"})
 """Error codes with which a server says that it cannot serve now."""
@@ -109,7 +111,7 @@ class Channel:
             raise ServerUnavailable(f"connection lost while reading: {error}") from error
         if count == 0:
             raise ServerUnavailable("the server closed the connection")
-        self._reader.feed(self._buffer, 0, count)
+        self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
 
     def request(self, command: Command) -> Any:
         """One round trip; an error reply raises (`raise_for`)."""
@@ -126,17 +128,15 @@ class Channel:
 
 def pack(command: Command) -> bytes:
     """One command in the server's protocol."""
-    packed: bytes = hiredis.pack_command(tuple(command))
-    return packed
+    return _pack(command if isinstance(command, tuple) else tuple(command))
 
 
 def pack_all(commands: Iterable[Command]) -> bytes:
     """Several commands, to be sent together."""
-    pack_one = hiredis.pack_command
-    return b"".join([pack_one(tuple(command)) for command in commands])
+    return b"".join([_pack(tuple(command)) for command in commands])
 
 
-def raise_for(reply: ErrorReply, command: Command) -> None:
+def raise_for(reply: ErrorReply, command: Command) -> NoReturn:
     """Raise what an error reply to `command` means.
 
     Raises:

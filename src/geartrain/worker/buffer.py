@@ -38,7 +38,7 @@ class Buffer:
 
     @property
     def roomy(self) -> bool:
-        """Whether a buffer that was full should be read for again: early enough that it does not run empty meanwhile."""
+        """Whether a buffer that was full should be read for again: early enough that it does not run empty."""
         return self._count * 2 <= self.capacity and self._count * self._size * 2 <= _LARGE
 
     @property

@@ -1,7 +1,7 @@
 """A registration as it runs in this process: its loaded code, compiled, and whether its `onRegistered` has been called.
 
-Code is loaded in a thread of its own, because it is the user's: an import or an `onRegistered` that takes a minute must not
-cost the worker its leases. The registrations of one session version share one load, and so their globals.
+Code is loaded in a thread of its own, because it is the user's: an import or an `onRegistered` that takes a minute
+must not cost the worker its leases. The registrations of one session version share one load, and so their globals.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Deployments:
         }
         for known in (self.current, self._failed, self._loading):
             for item in [item for item in known if item not in snapshot.registrations]:
-                del known[item]  # type: ignore[attr-defined]
+                del known[item]
         for item, (failed, _) in list(self._failed.items()):
             if failed.registration.code_version != snapshot.registrations[item].code_version:
                 del self._failed[item]

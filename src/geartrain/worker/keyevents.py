@@ -1,7 +1,8 @@
 """Key events without the server module: keyspace notifications, which are best effort.
 
-The server publishes each event to whoever listens at that moment; while a worker is away, or reads too slowly, events are
-lost. One worker at a time takes a registration's events (its lease says which), in one connection for all of them.
+The server publishes each event to whoever listens at that moment; while a worker is away, or reads too slowly, events
+are lost. One worker at a time takes a registration's events (its lease says which), in one connection for all of
+them.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ class KeyEventSource:
 
     def position(self, entries: list[Any]) -> str:
         """Events have no ids: the last key, for the history."""
-        return entries[-1][1].decode("utf-8", "backslashreplace")
+        key: bytes = entries[-1][1]
+        return key.decode("utf-8", "backslashreplace")
 
 
 def classes_for(events: Iterable[str] | None) -> frozenset[str]:

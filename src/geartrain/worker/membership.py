@@ -1,4 +1,4 @@
-"""Which workers live: each says so in a hash of the registry, with the time (of the server's clock) until which it counts."""
+"""Which workers live: each says so in a hash of the registry, with the server's time until which that counts."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Ownership:
         if not force and now - self._renewed < self._settings.lease_ttl * _RENEW:
             return []
         partitions = [*self.open.values(), *self._closing.values()]
-        unusual = []
+        unusual: list[tuple[Partition, Renewal]] = []
         for partition, renewal in zip(partitions, self._leases.renew([item.key for item in partitions]), strict=True):
             if renewal is not Renewal.LOST:
                 partition.renewed(now + self._settings.lease_ttl)

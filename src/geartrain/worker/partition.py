@@ -5,9 +5,9 @@
                                        └──time slice used up──> QUEUED
     any but RUNNING ──close──> CLOSED;  RUNNING ──close──> CLOSED at the end of the batch
 
-One execution at a time, in order: that is what QUEUED and RUNNING are for. The lock is held for moments, never while user
-code runs. A batch runs only while the lease is certainly ours: `lease_until` is checked before each one, so that a worker
-that was stopped and wakes up runs nothing more before it has found out.
+One execution at a time, in order: that is what QUEUED and RUNNING are for. The lock is held for moments, never while
+user code runs. A batch runs only while the lease is certainly ours: `lease_until` is checked before each one, so that
+a worker that was stopped and wakes up runs nothing more before it has found out.
 """
 
 from __future__ import annotations
@@ -319,8 +319,10 @@ class Partition:
             context.begin(pipeline, deployment.tail_calls)
             records = self._source.records(batch, deployment, context)
             if records:
-                pipeline(records, context)
-                if context.pending:
+                try:
+                    pipeline(records, context)
+                finally:
+                    # Also where a step raised: what earlier records of the batch did must have happened.
                     context.flush()
         except ServerUnavailable:
             self._unavailable(batch)

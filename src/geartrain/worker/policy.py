@@ -46,4 +46,4 @@ class Policy:
 
 def backoff(failures: int) -> float:
     """Seconds to wait for a server that has now been unavailable `failures` times in a row (at least once)."""
-    return min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (min(failures, 10) - 1))
+    return min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** (min(failures, 10) - 1))

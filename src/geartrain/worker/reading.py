@@ -1,10 +1,10 @@
 """The thread that reads streams: one blocking `XREAD` for all partitions that have room.
 
-It never waits for user code: replies go to the partitions' buffers, and the next `XREAD` is under way while the execution
-threads work. A partition whose buffer is full is left out until it has room again.
+It never waits for user code: replies go to the partitions' buffers, and the next `XREAD` is under way while the
+execution threads work. A partition whose buffer is full is left out until it has room again.
 
-A blocking read is ended early by an entry in a stream of this worker's own (`keys.wake`), which is one of the streams that
-it reads: unlike `CLIENT UNBLOCK` this needs no right beyond our own keys, and it cannot come too early.
+A blocking read is ended early by an entry in a stream of this worker's own (`keys.wake`), which is one of the streams
+that it reads: unlike `CLIENT UNBLOCK` this needs no right beyond our own keys, and it cannot come too early.
 
 With many streams, naming them all costs more than reading them. So streams that gave something are read again by
 themselves, without blocking, for a few milliseconds, before all are named again.
@@ -16,6 +16,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from geartrain import keys
 from geartrain.errors import GeartrainError, ServerUnavailable
@@ -169,7 +170,7 @@ class StreamReading:
             return {}
         return {stream: streams[stream] for stream in self._hot if stream in streams}
 
-    def _read(self, streams: dict[bytes, list[Partition]], *, blocking: bool) -> object:
+    def _read(self, streams: dict[bytes, list[Partition]], *, blocking: bool) -> Any:
         appetite = min(min(item.appetite for item in items) for items in streams.values())
         count = max(1, min(appetite, self._budget // len(streams)))
         command: list[Argument] = ["XREAD", "COUNT", count]

@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from geartrain.registry.statistics import Delta, Execution
 
-
 _Line = tuple[float, float, int, str, str, str | None]
 
 
@@ -22,7 +21,17 @@ class Tally:
         history: executions that are kept.
     """
 
-    __slots__ = ("_drained", "_error", "_history", "_wall", "counts", "duration", "last_duration", "records", "succeeded")
+    __slots__ = (
+        "_drained",
+        "_error",
+        "_history",
+        "_wall",
+        "counts",
+        "duration",
+        "last_duration",
+        "records",
+        "succeeded",
+    )
 
     def __init__(self, history: int) -> None:
         self.succeeded = 0

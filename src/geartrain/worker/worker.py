@@ -49,8 +49,8 @@ from geartrain.worker.reading import StreamReading
 logger = logging.getLogger("geartrain.worker")
 
 _MEMBER_TTL = 0.6
-"""An entry in the list of workers counts this part of the lease time: a dead worker's share is assigned to others by the
-time that its leases expire."""
+"""An entry in the list of workers counts this part of the lease time: a dead worker's share is assigned to others by
+the time that its leases expire."""
 
 _FLUSH = 0.5
 """Seconds between two writes of statistics."""
@@ -266,7 +266,8 @@ class Worker:
         return self._discovery.streams(to_bytes(registration.pattern))
 
     def _partitions_changed(self) -> None:
-        streams, events = [], []
+        streams: list[Partition] = []
+        events: list[Partition] = []
         for key, partition in self._ownership.open.items():
             (events if key[1] == KEY_EVENTS else streams).append(partition)
         self._reading.set_partitions(streams, self._link)
