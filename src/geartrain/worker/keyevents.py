@@ -108,7 +108,10 @@ class Listener:
 class KeyEventSource:
     """The records of key events: `{'key', 'value', 'type', 'event'}`, read when they are executed."""
 
-    def records(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+    def records_ahead(self, entries: list[Any], deployment: Deployment) -> None:
+        """None: the value is read when the function runs."""
+
+    def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
         """The records of those events whose key type counts."""
         arguments = deployment.registration.arguments
         assert isinstance(arguments, KeysArguments)  # noqa: S101 - a KeysReader has no others

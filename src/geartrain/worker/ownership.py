@@ -103,7 +103,7 @@ class Ownership:
             key,
             to_text(key[1]),
             deployment,
-            StreamSource() if deployment.registration.reader is Reader.STREAM else KeyEventSource(),
+            StreamSource(key[1]) if deployment.registration.reader is Reader.STREAM else KeyEventSource(),
             self._pool,
             self._hooks,
             capacity=self._settings.prefetch,

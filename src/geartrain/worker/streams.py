@@ -6,15 +6,28 @@ from typing import Any
 
 from geartrain.readers.entries import records_of
 from geartrain.runtime import Context
+from geartrain.text import to_text
 from geartrain.worker.deployment import Deployment
 
 
 class StreamSource:
-    """Entries `[id, [field, value, ...]]` of one stream."""
+    """Entries `[id, [field, value, ...]]` of one stream.
 
-    def records(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+    Args:
+        stream: its name.
+    """
+
+    def __init__(self, stream: bytes) -> None:
+        self._stream = to_text(stream)
+
+    def records_ahead(self, entries: list[Any], deployment: Deployment) -> list[Any]:
         """One record for each entry."""
-        return records_of(entries, context.stream or "", deployment.dialect)
+        return records_of(entries, self._stream, deployment.dialect)
+
+    def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+        """The same: entries alone make the records."""
+        del context
+        return self.records_ahead(entries, deployment)
 
     def position(self, entries: list[Any]) -> str:
         """The id of the last one."""
