@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -89,7 +89,7 @@ class LiveDisplay(Display):
 
     def status(self, infos: Sequence[RegistrationInfo], rates: Mapping[str, float], now: float) -> None:  # noqa: ARG002
         """Draw the table."""
-        self._live.update(table(infos, rates), refresh=True)
+        self._live.update(Group(table(infos, rates), *_errors(infos)), refresh=True)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -110,7 +110,6 @@ def table(infos: Sequence[RegistrationInfo], rates: Mapping[str, float]) -> Tabl
     made.add_column("DELIVERY")
     for name in ("TRIGGERED", "SUCCEEDED", "FAILED", "LAG", "RATE/s"):
         made.add_column(name, justify="right")
-    made.add_column("LAST ERROR", overflow="ellipsis", no_wrap=True, ratio=1)
     for info in infos:
         made.add_row(
             Text(info.id),
@@ -121,6 +120,14 @@ def table(infos: Sequence[RegistrationInfo], rates: Mapping[str, float]) -> Tabl
             Text(f"{info.failed:,}", style="red" if info.failed else ""),
             "-" if info.lag is None else f"{info.lag:,}",
             f"{rates.get(info.id, 0.0):,.0f}",
-            Text(" ".join((info.last_error or "").split()), style="red"),
         )
     return made
+
+
+def _errors(infos: Sequence[RegistrationInfo]) -> list[Text]:
+    """The last error of each registration that had one, cut to a line."""
+    return [
+        Text(f"{info.id}: {' '.join(info.last_error.split())}", style="red", no_wrap=True, overflow="ellipsis")
+        for info in infos
+        if info.last_error is not None
+    ]
