@@ -122,8 +122,9 @@ class Link:
 
     def send(self, packed: bytes) -> None:
         """Send packed commands; their replies are read by `replies`, all of them before anything else is sent."""
+        channel = self.channel
         try:
-            self.channel.send(packed)
+            channel.send(packed)
         except BaseException as error:
             self._lost(error)
             raise
