@@ -55,7 +55,7 @@ class Registration:
         dialect: the record format.
         arguments: the reader's own arguments.
         position: which `Code` of the session's code is this registration's.
-        code_version: counts the submissions of the session; other code, other version.
+        code_version: tells one submission of the session from any other; it grows.
         python: the minor version of Python that pickled it, for example `3.11`.
     """
 

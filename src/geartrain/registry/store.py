@@ -123,7 +123,8 @@ class Store:
         self._refuse_foreign(session.name, registrations, existing)
         version = self._session_version(session.name) + 1
         session = replace(session, version=version)
-        wanted = {item.id: replace(item, code_version=version) for item in registrations}
+        code_version = self._new_code_version(existing.values())
+        wanted = {item.id: replace(item, code_version=code_version) for item in registrations}
         own = {key for key, item in existing.items() if item.session == session.name}
         removed = own - wanted.keys()
         changes: list[Command] = [
@@ -133,6 +134,8 @@ class Store:
             *(("HSET", keys.REGISTRATIONS, key, item.to_json()) for key, item in wanted.items()),
             *self._status_changes(wanted.keys()),
             *_forget(removed),
+            # Not from 0: a worker must not take an emptied and newly filled database for the one that it knew.
+            ("SET", keys.VERSION, code_version, "NX"),
             ("INCR", keys.VERSION),
         ]
         if self.link.transaction(changes) is None:
@@ -157,6 +160,12 @@ class Store:
         status = dict(_pairs(self.link.call("HGETALL", keys.STATUS)))
         start = [item for item in ids if status.get(item) != Status.PAUSED]
         return [("HSET", keys.STATUS, item, Status.ACTIVE.value) for item in start]
+
+    def _new_code_version(self, existing: Iterable[Registration]) -> int:
+        """The server's time in milliseconds, or more: never the same twice, not even after the database was emptied."""
+        seconds, microseconds = self.link.call("TIME")
+        now = int(seconds) * 1000 + int(microseconds) // 1000
+        return max([now, *(item.code_version + 1 for item in existing)])
 
     def _all_registrations(self) -> list[Any]:
         return list(self.link.call("HGETALL", keys.REGISTRATIONS))

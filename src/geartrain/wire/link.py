@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from geartrain.errors import ServerUnavailable
 from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, raise_for
-from geartrain.wire.endpoint import Endpoint
+from geartrain.wire.endpoint import COMMAND_TIMEOUT, Endpoint
 from geartrain.wire.scripts import Script
 
 PIPELINE = 1000
@@ -24,11 +24,13 @@ class Link:
     Args:
         endpoint: where the server is.
         name: shown in the server's `CLIENT LIST`.
+        timeout: seconds without a byte from the server after which the connection counts as lost.
     """
 
-    def __init__(self, endpoint: Endpoint, name: str | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, name: str | None = None, timeout: float = COMMAND_TIMEOUT) -> None:
         self.endpoint = endpoint
         self._name = name
+        self._timeout = timeout
         self._channel: Channel | None = None
         self._loaded: set[str] = set()
 
@@ -38,6 +40,7 @@ class Link:
         if self._channel is None:
             self._loaded.clear()
             self._channel = self.endpoint.connect(self._name)
+            self._channel.set_timeout(self._timeout)
         return self._channel
 
     def call(self, *command: Argument) -> Any:

@@ -31,6 +31,9 @@ logger = logging.getLogger("geartrain.worker")
 _MANY = 32
 """Streams from which on those that just gave something are read by themselves."""
 
+_MOST = 1000
+"""Entries of one stream that one read brings: parsing them holds the interpreter for about 2 ms."""
+
 _ALL_AGAIN = 0.01
 """Seconds after which all streams are named again, however busy some are."""
 
@@ -172,7 +175,7 @@ class StreamReading:
 
     def _read(self, streams: dict[bytes, list[Partition]], *, blocking: bool) -> Any:
         appetite = min(min(item.appetite for item in items) for items in streams.values())
-        count = max(1, min(appetite, self._budget // len(streams)))
+        count = max(1, min(appetite, _MOST, self._budget // len(streams)))
         command: list[Argument] = ["XREAD", "COUNT", count]
         if blocking:
             command += ["BLOCK", self._block_ms]

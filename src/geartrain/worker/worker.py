@@ -55,6 +55,9 @@ the time that its leases expire."""
 _FLUSH = 0.5
 """Seconds between two writes of statistics."""
 
+_EARLY = 0.9
+"""A look at the registry that would be due within the rest of this part of the interval is made at once."""
+
 _BUSY_PAUSE = 0.02
 """Seconds between two looks while code is being loaded or partitions are on their way out."""
 
@@ -114,10 +117,14 @@ class Worker:
         self._flushed = 0.0
         self._reassign = False
         self._aborting: set[str] = set()
+        self._known: set[str] = set()
+        self._removed: set[str] = set()
         self._assigned = False
 
     def _connection(self, purpose: str) -> Link:
-        return Link(self._endpoint, f"geartrain:{purpose}:{self.id}")
+        # Long enough for a blocking read; short enough that a silent network is noticed within the lease time.
+        timeout = self._settings.block + max(1.0, self._settings.lease_ttl / 3)
+        return Link(self._endpoint, f"geartrain:{purpose}:{self.id}", timeout)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -155,8 +162,8 @@ class Worker:
 
     def _tick(self) -> None:
         """One look at everything; each part does something only when it is time."""
-        self._beat()
         self._take_news()
+        self._beat()
         self._take_loaded()
         if self._reassign:
             self._assign()
@@ -168,6 +175,7 @@ class Worker:
         if opened or closed:
             self._partitions_changed()
         self._flush(closed)
+        self._clear_away()
         if self._on_ready is not None and self._ready():
             self._on_ready()
             self._on_ready = None
@@ -205,7 +213,7 @@ class Worker:
 
     def _beat(self) -> None:
         now = time.monotonic()
-        if now - self._beaten < self._settings.poll_interval * 0.9:
+        if now < self._beaten + self._settings.poll_interval * _EARLY:
             return
         members, version = self._membership.beat(self._deployments.refused)
         self._beaten = now
@@ -218,6 +226,9 @@ class Worker:
     def _follow(self) -> None:
         snapshot = self._store.snapshot()
         self._version = snapshot.version
+        self._removed |= self._known - snapshot.registrations.keys()
+        self._removed -= snapshot.registrations.keys()
+        self._known = set(snapshot.registrations)
         self._deployments.follow(snapshot)
         for name, deployment in self._deployments.current.items():
             if name in self._deployments.active and name not in self._aborting:
@@ -310,6 +321,8 @@ class Worker:
         while self._news:
             news, partition = self._news[0]
             if news is News.LOST:
+                # Perhaps because the registration was removed: look at the registry before taking it again.
+                self._beaten = -self._settings.poll_interval
                 self._ownership.drop(partition)
             elif news is News.GONE:
                 self._ownership.close(partition.key)
@@ -330,7 +343,7 @@ class Worker:
     def _check_renewals(self, renewals: list[tuple[Partition, Renewal]]) -> None:
         for partition, renewal in renewals:
             if renewal is Renewal.LOST:
-                self._ownership.drop(partition)
+                self._tell(News.LOST, partition)
             elif renewal is Renewal.NO_GROUP and not self._made_again(partition):
                 self._committer.progressed(partition)
             elif renewal is Renewal.NO_GROUP or partition.done[0] != "0-0":
@@ -342,6 +355,13 @@ class Worker:
         flat = self._link.call("XINFO", "STREAM", partition.key[1])
         last = dict(zip(flat[::2], flat[1::2], strict=True))["last-generated-id"]
         return id_parts(last) < id_parts(partition.done[0])
+
+    def _clear_away(self) -> None:
+        """Remove what registrations that were removed have left since, through partitions that were still at work."""
+        busy = {partition.key[0] for partition in self._ownership.everything()}
+        for name in self._removed - busy:
+            self._store.remove_remains([name])
+            self._removed.discard(name)
 
     # -- statistics ----------------------------------------------------------------------------------------------------
 
