@@ -7,12 +7,53 @@ make sure that two workers never own the same partition: while views differ, the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Protocol
+
+from geartrain.registry import Registration
 
 PartitionKey = tuple[str, bytes]
 """(registration id, stream name); key events have the name b''."""
+
+
+class Candidate(Protocol):
+    """A live worker, as far as it matters here."""
+
+    @property
+    def id(self) -> str:
+        """Unique."""
+
+    @property
+    def python(self) -> str:
+        """Its minor version."""
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Registrations that it cannot run."""
+
+
+def share(
+    registrations: Mapping[str, Registration],
+    streams: Mapping[str, Iterable[bytes] | None],
+    workers: Collection[Candidate],
+    worker: str,
+) -> list[PartitionKey]:
+    """The partitions that one worker should own.
+
+    Args:
+        registrations: those that are to run, by id.
+        streams: the streams of each; None: not known yet.
+        workers: the live ones.
+        worker: the id of the one that asks.
+    """
+    candidates: dict[PartitionKey, frozenset[str]] = {}
+    for name, registration in registrations.items():
+        able = frozenset(item.id for item in workers if item.python == registration.python and name not in item.refused)
+        for stream in streams[name] or ():
+            candidates[name, stream] = able
+    return [key for key, owner in assign(candidates).items() if owner == worker]
 
 
 def assign(partitions: Mapping[PartitionKey, frozenset[str]]) -> dict[PartitionKey, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from geartrain.registry import Registration, Snapshot, Status
 from geartrain.wire import Endpoint
@@ -99,20 +98,3 @@ class Deployments:
             loader = Loader(self._endpoint, registrations)
             self._loaders.append(loader)
             loader.start()
-
-
-def eligible(
-    registration: Registration, pythons: Mapping[str, str], refused: Mapping[str, frozenset[str]]
-) -> frozenset[str]:
-    """The workers that can run a registration.
-
-    Args:
-        registration: which one.
-        pythons: the minor version of Python of each worker.
-        refused: the registrations that each worker cannot run.
-    """
-    return frozenset(
-        worker
-        for worker, python in pythons.items()
-        if python == registration.python and registration.id not in refused[worker]
-    )

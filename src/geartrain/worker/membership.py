@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,11 @@ def parse(flat: list[Any], now: float) -> tuple[dict[str, Member], list[str]]:
         refused = frozenset(data["refused"])
         members[worker] = Member(worker, data["python"], refused, data["host"], data["pid"], data["started"])
     return members, expired
+
+
+def view(members: Mapping[str, Member]) -> dict[str, tuple[str, frozenset[str]]]:
+    """What of the members decides who owns what."""
+    return {name: (member.python, member.refused) for name, member in members.items()}
 
 
 def _server_time(reply: list[str]) -> float:

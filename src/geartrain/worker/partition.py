@@ -17,13 +17,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
-from geartrain.errors import ServerUnavailable, StepError
+from geartrain.errors import ServerUnavailable
 from geartrain.runtime import Context
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.buffer import Buffer
 from geartrain.worker.deployment import Deployment
+from geartrain.worker.execution import Source, execute, explain
 from geartrain.worker.policy import Verdict, backoff
 from geartrain.worker.pool import Pool
 from geartrain.worker.tally import Tally
@@ -43,19 +44,6 @@ class State(Enum):
     RUNNING = "running"
     WAITING = "waiting"
     CLOSED = "closed"
-
-
-class Source(Protocol):
-    """What kind of entries a partition has."""
-
-    def records_ahead(self, entries: list[Any], deployment: Deployment) -> list[Any] | None:
-        """One record for each entry, where entries alone make them: cheaper for many at once. Else None."""
-
-    def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
-        """The records of one batch, read at this moment; entries that do not count are left out."""
-
-    def position(self, entries: list[Any]) -> str:
-        """The id of the batch's last entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,25 +308,16 @@ class Partition:
     ) -> bool:
         """Execute one batch, and note how it ended; returns whether the next one may follow at once."""
         position = self._source.position(batch)
-        pipeline = deployment.pipeline
         begin = time.perf_counter()
-        try:
-            context.begin(pipeline, deployment.tail_calls)
-            if records is None:
-                records = self._source.records_now(batch, deployment, context)
-            if records:
-                try:
-                    pipeline(records, context)
-                finally:
-                    # Also where a step raised: what earlier records of the batch did must have happened.
-                    context.flush()
-        except ServerUnavailable:
-            self._unavailable(batch)
-            return False
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too; the policy decides
-            return self._failed(batch, deployment, error, (begin, time.perf_counter() - begin, len(batch), position))
-        if records:
-            self._tally.success(begin, time.perf_counter() - begin, len(records), position)
+        count, error = execute(self._source, batch, records, deployment, context)
+        duration = time.perf_counter() - begin
+        if error is not None:
+            if isinstance(error, ServerUnavailable):
+                self._unavailable(batch)
+                return False
+            return self._failed(batch, deployment, error, (begin, duration, len(batch), position))
+        if count:
+            self._tally.success(begin, duration, count, position)
         self._failures = self._outages = 0
         self.done = (position, self.done[1] + len(batch))
         if not self.commit_queued:
@@ -356,8 +335,7 @@ class Partition:
         self, batch: list[Any], deployment: Deployment, error: BaseException, timing: tuple[float, float, int, str]
     ) -> bool:
         """Do what the policy says; returns whether the next batch may follow at once."""
-        message = str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
-        trace = error.trace if isinstance(error, StepError) else ""
+        message, trace = explain(error)
         with self._lock:
             self._failures += 1
             verdict = deployment.policy.decide(self._failures)

@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from geartrain.builder.requests import Reader
@@ -29,22 +29,22 @@ from geartrain.config import WorkerSettings
 from geartrain.errors import GeartrainError, ServerUnavailable, UnknownRegistration
 from geartrain.readers.entries import id_parts
 from geartrain.registry import Registration, Status, Store
-from geartrain.registry.statistics import Delta, commands
 from geartrain.runtime import current, install
 from geartrain.text import shown, to_bytes
-from geartrain.wire import Command, Endpoint, Link
-from geartrain.worker.assignment import PartitionKey, assign
+from geartrain.wire import Endpoint, Link
+from geartrain.worker.assignment import share
 from geartrain.worker.committer import Committer
-from geartrain.worker.deployments import Deployments, eligible
+from geartrain.worker.deployments import Deployments
 from geartrain.worker.discovery import Discovery
 from geartrain.worker.keyevents import KeyEvents
 from geartrain.worker.leases import KEY_EVENTS, Leases, Renewal
-from geartrain.worker.membership import Member, Membership
+from geartrain.worker.membership import Member, Membership, view
 from geartrain.worker.ownership import Ownership
 from geartrain.worker.partition import Hooks, Partition
 from geartrain.worker.policy import backoff
 from geartrain.worker.pool import Pool
 from geartrain.worker.reading import StreamReading
+from geartrain.worker.reports import Reports
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -52,8 +52,8 @@ _MEMBER_TTL = 0.6
 """An entry in the list of workers counts this part of the lease time: a dead worker's share is assigned to others by
 the time that its leases expire."""
 
-_FLUSH = 0.5
-"""Seconds between two writes of statistics."""
+_PATIENCE = 0.5
+"""Seconds that a stop waits for running executions before it looks after the leases again."""
 
 _EARLY = 0.9
 """A look at the registry that would be due within the rest of this part of the interval is made at once."""
@@ -98,6 +98,7 @@ class Worker:
         self._link = self._connection("main")
         self._store = Store(self._link)
         self._membership = Membership(self._link, self.id, settings.lease_ttl * _MEMBER_TTL)
+        self._reports = Reports(self._link, self.id, settings.history)
         self._pool = Pool(endpoint, settings.threads, time.monotonic)
         self._reading = StreamReading(
             self._connection("read"), self.id, settings.block, settings.read_budget, self._trouble
@@ -169,12 +170,12 @@ class Worker:
             self._assign()
         opened, refused = self._ownership.acquire()
         for key, reason in refused:
-            self._note_trouble(key[0], f"{shown(key[1])}: {reason}")
+            self._reports.trouble(key[0], f"{shown(key[1])}: {reason}")
         closed = self._ownership.release_closed()
         self._check_renewals(self._ownership.renew())
         if opened or closed:
             self._partitions_changed()
-        self._flush(closed)
+        self._reports.write([*self._ownership.everything(), *closed], now=bool(closed))
         self._clear_away()
         if self._on_ready is not None and self._ready():
             self._on_ready()
@@ -191,14 +192,14 @@ class Worker:
         self._reading.stop(deadline, self._link)
         for key in list(self._ownership.open):
             self._ownership.close(key)
-        while not self._pool.stop(min(deadline, time.monotonic() + _FLUSH)) and time.monotonic() < deadline:
+        while not self._pool.stop(min(deadline, time.monotonic() + _PATIENCE)) and time.monotonic() < deadline:
             self._quietly(self._ownership.renew)
         running = [item for item in self._ownership.everything() if item.running]
         if running:
             seconds = self._settings.stop_deadline
             logger.warning("%d executions still run after %g s; their batches will run again", len(running), seconds)
         self._committer.stop(max(deadline, time.monotonic() + 1))
-        self._quietly(lambda: self._flush([], force=True))
+        self._quietly(lambda: self._reports.write(self._ownership.everything(), now=True))
         self._quietly(self._ownership.release_all)
         self._quietly(self._membership.leave)
         self._link.close()
@@ -217,7 +218,7 @@ class Worker:
             return
         members, version = self._membership.beat(self._deployments.refused)
         self._beaten = now
-        if _view(members) != _view(self._members):
+        if view(members) != view(self._members):
             self._members = members
             self._reassign = True
         if version != self._version:
@@ -244,32 +245,21 @@ class Worker:
     def _take_loaded(self) -> None:
         before = set(map(id, self._deployments.current.values()))
         for failed in self._deployments.poll():
-            self._note_trouble(failed.registration.id, failed.message, failed.trace)
+            self._reports.trouble(failed.registration.id, failed.message, failed.trace)
         if set(map(id, self._deployments.current.values())) != before:
             self._reassign = True
 
     def _assign(self) -> None:
         """Work out which partitions are ours."""
-        pythons = {name: member.python for name, member in self._members.items()}
-        refused = {name: member.refused for name, member in self._members.items()}
-        candidates: dict[PartitionKey, frozenset[str]] = {}
-        known = True
-        for name, registration in self._deployments.active.items():
-            workers = eligible(registration, pythons, refused)
-            streams = self._streams(registration)
-            known = known and streams is not None
-            for stream in streams or ():
-                candidates[name, stream] = workers
-        owners = assign(candidates)
-        mine = {
-            key: self._deployments.current[key[0]]
-            for key, owner in owners.items()
-            if owner == self.id and key[0] in self._deployments.current
-        }
+        active = self._deployments.active
+        streams = {name: self._streams(registration) for name, registration in active.items()}
+        owned = share(active, streams, self._members.values(), self.id)
+        current = self._deployments.current
+        mine = {key: current[key[0]] for key in owned if key[0] in current}
         self._ownership.want(mine)
         self._partitions_changed()
         self._reassign = False
-        self._assigned = known
+        self._assigned = None not in streams.values()
 
     def _streams(self, registration: Registration) -> Iterable[bytes] | None:
         if registration.reader is Reader.KEYS:
@@ -317,7 +307,7 @@ class Worker:
 
     def _take_news(self) -> None:
         while self._troubles:
-            self._note_trouble(*self._troubles.popleft())
+            self._reports.trouble(*self._troubles.popleft())
         while self._news:
             news, partition = self._news[0]
             if news is News.LOST:
@@ -362,30 +352,3 @@ class Worker:
         for name in self._removed - busy:
             self._store.remove_remains([name])
             self._removed.discard(name)
-
-    # -- statistics ----------------------------------------------------------------------------------------------------
-
-    def _note_trouble(self, registration: str, message: str, trace: str | None = None) -> None:
-        logger.warning("%s: %s", registration, message)
-        latest: dict[str, str | int | float] = {"last_error": message, "last_error_at": time.time()}
-        if trace is not None:
-            latest["last_trace"] = trace
-        self._link.pipeline(commands(registration, Delta({}, latest), self._settings.history))
-
-    def _flush(self, closed: list[Partition], *, force: bool = False) -> None:
-        now = time.monotonic()
-        if now - self._flushed < _FLUSH and not closed and not force:
-            return
-        self._flushed = now
-        writes: list[Command] = []
-        for partition in [*self._ownership.everything(), *closed]:
-            delta = partition.drain_tally(self.id)
-            if delta is not None:
-                writes += commands(partition.key[0], delta, self._settings.history)
-        if writes:
-            self._link.pipeline(writes)
-
-
-def _view(members: Mapping[str, Member]) -> dict[str, tuple[str, frozenset[str]]]:
-    """What of the members decides who owns what."""
-    return {name: (member.python, member.refused) for name, member in members.items()}
