@@ -1,0 +1,58 @@
+"""One execution: a batch through its pipeline, to the last effect."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from geartrain.errors import StepError
+from geartrain.runtime import Context
+from geartrain.worker.deployment import Deployment
+
+
+class Source(Protocol):
+    """What kind of entries a partition has."""
+
+    def records_ahead(self, entries: list[Any], deployment: Deployment) -> list[Any] | None:
+        """One record for each entry, where entries alone make them: cheaper for many at once. Else None."""
+
+    def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+        """The records of one batch, read at this moment; entries that do not count are left out."""
+
+    def position(self, entries: list[Any]) -> str:
+        """The id of the batch's last entry."""
+
+
+def execute(
+    source: Source, batch: list[Any], records: list[Any] | None, deployment: Deployment, context: Context
+) -> tuple[int, BaseException | None]:
+    """Run a batch; returns how many records it had, and what it raised.
+
+    Args:
+        source: makes the records, where they are not made yet.
+        batch: entries.
+        records: their records, or None: to be made now.
+        deployment: the code.
+        context: of this thread.
+    """
+    count = 0
+    try:
+        context.begin(deployment.pipeline, deployment.tail_calls)
+        if records is None:
+            records = source.records_now(batch, deployment, context)
+        count = len(records)
+        if count:
+            try:
+                deployment.pipeline(records, context)
+            finally:
+                # Also where a step raised: what earlier records of the batch did must have happened.
+                context.flush()
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too; the policy decides
+        return count, error
+    return count, None
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """What a failed execution raised, as (message, the user's traceback)."""
+    if isinstance(error, StepError):
+        return str(error), error.trace
+    return f"{type(error).__name__}: {error}", ""

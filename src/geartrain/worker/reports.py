@@ -1,0 +1,53 @@
+"""What a worker writes about its registrations: statistics, history, and why one cannot run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+
+from geartrain.registry.statistics import Delta, commands
+from geartrain.wire import Command, Link
+from geartrain.worker.partition import Partition
+
+logger = logging.getLogger("geartrain.worker")
+
+_INTERVAL = 0.5
+"""Seconds between two writes of statistics."""
+
+
+class Reports:
+    """The reports of one worker; for the main thread only.
+
+    Args:
+        link: a connection.
+        worker: this worker's id.
+        history: executions that a registration's history keeps.
+    """
+
+    def __init__(self, link: Link, worker: str, history: int) -> None:
+        self._link = link
+        self._worker = worker
+        self._history = history
+        self._written = 0.0
+
+    def trouble(self, registration: str, message: str, trace: str | None = None) -> None:
+        """Say why a registration does not run, or not wholly: in the log, and as its last error."""
+        logger.warning("%s: %s", registration, message)
+        latest: dict[str, str | int | float] = {"last_error": message, "last_error_at": time.time()}
+        if trace is not None:
+            latest["last_trace"] = trace
+        self._link.pipeline(commands(registration, Delta({}, latest), self._history))
+
+    def write(self, partitions: Iterable[Partition], *, now: bool = False) -> None:
+        """Write what the partitions' executions have added, where it is time or `now`."""
+        if not now and time.monotonic() - self._written < _INTERVAL:
+            return
+        self._written = time.monotonic()
+        writes: list[Command] = []
+        for partition in partitions:
+            delta = partition.drain_tally(self._worker)
+            if delta is not None:
+                writes += commands(partition.key[0], delta, self._history)
+        if writes:
+            self._link.pipeline(writes)
