@@ -21,6 +21,7 @@ from geartrain.client.scripts import Script, executed, own_modules
 from geartrain.config import DEFAULT_URL, URL_VARIABLE, Dialect
 from geartrain.errors import ArgumentError, ScriptError, UnknownRegistration
 from geartrain.registry import Code, Parcel, Registration, Session, Status, Store, seal
+from geartrain.registry.store import unknown
 from geartrain.runtime import Context, enter
 from geartrain.wire import Endpoint, Link
 
@@ -140,7 +141,7 @@ class Client:
         Raises:
             UnknownRegistration: there is none of that id.
         """
-        return details(self._store, self.find(registration, exact=True))
+        return details(self._store, registration)
 
     def pause(self, registration: str) -> None:
         """Stop a registration after its running executions; it keeps its offsets.
@@ -180,8 +181,8 @@ class Client:
             self._store.unregister(registration)
         return ids
 
-    def find(self, text: str, *, exact: bool = False) -> str:
-        """The id that is `text`, or (unless `exact`) the only one that it is a part of.
+    def find(self, text: str) -> str:
+        """The id that is `text`, or the only one that it is a part of.
 
         Raises:
             UnknownRegistration: there is none.
@@ -190,9 +191,9 @@ class Client:
         ids = self._store.snapshot().registrations
         if text in ids:
             return text
-        found = [] if exact else sorted(item for item in ids if text in item)
+        found = sorted(item for item in ids if text in item)
         if not found:
-            raise UnknownRegistration(f"there is no registration {text!r}; `geartrain ls` shows those that there are")
+            raise unknown(text)
         if len(found) > 1:
             raise ArgumentError(f"{text!r} is a part of {len(found)} ids: {', '.join(found)}; write more of the id")
         return found[0]

@@ -8,7 +8,8 @@ from typing import Any
 from geartrain import keys
 from geartrain.builder import Mode, Reader
 from geartrain.config import Dialect
-from geartrain.registry import Delivery, Execution, Registration, Snapshot, Statistics, Status, Store
+from geartrain.registry import Delivery, Execution, Registration, Session, Snapshot, Statistics, Status, Store
+from geartrain.registry.store import unknown
 from geartrain.text import to_text
 from geartrain.wire import ErrorReply
 from geartrain.worker.leases import key_events_lease
@@ -109,18 +110,28 @@ class RegistrationDetails:
 def all_infos(store: Store) -> list[RegistrationInfo]:
     """All registrations, by id."""
     snapshot = store.snapshot()
+    sessions = _sessions(store)
     statistics = store.statistics(list(snapshot.registrations))
-    return [_info(store, snapshot, item, statistics[item]) for item in sorted(snapshot.registrations)]
+    return [
+        _info(store, snapshot, item, sessions.get(record.session), statistics[item])
+        for item, record in sorted(snapshot.registrations.items())
+    ]
 
 
 def details(store: Store, registration: str) -> RegistrationDetails:
-    """One registration, which must be there."""
+    """One registration.
+
+    Raises:
+        UnknownRegistration: there is none of that id.
+    """
     snapshot = store.snapshot()
-    record = snapshot.registrations[registration]
+    record = snapshot.registrations.get(registration)
+    session = _sessions(store).get(record.session) if record is not None else None
+    if record is None or session is None:
+        raise unknown(registration)
     statistics = store.statistics([registration])[registration]
-    session = next(item for item in store.sessions() if item.name == record.session)
     return RegistrationDetails(
-        info=_info(store, snapshot, registration, statistics),
+        info=_info(store, snapshot, registration, session, statistics),
         arguments=_arguments(record),
         script=session.script,
         source=store.source(record.session),
@@ -132,7 +143,13 @@ def details(store: Store, registration: str) -> RegistrationDetails:
     )
 
 
-def _info(store: Store, snapshot: Snapshot, registration: str, statistics: Statistics) -> RegistrationInfo:
+def _sessions(store: Store) -> dict[str, Session]:
+    return {session.name: session for session in store.sessions()}
+
+
+def _info(
+    store: Store, snapshot: Snapshot, registration: str, session: Session | None, statistics: Statistics
+) -> RegistrationInfo:
     record = snapshot.registrations[registration]
     return RegistrationInfo(
         id=record.id,
@@ -145,7 +162,7 @@ def _info(store: Store, snapshot: Snapshot, registration: str, statistics: Stati
         status=snapshot.status[registration],
         delivery=record.delivery,
         python=record.python,
-        version=record.code_version,
+        version=session.version if session is not None else 0,
         triggered=statistics.triggered,
         succeeded=statistics.succeeded,
         failed=statistics.failed,

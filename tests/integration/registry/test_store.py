@@ -68,7 +68,7 @@ def test_submissions_at_the_same_time_do_not_mix(valkey, link):
         ("session-2", 20),
     ]
     snapshot = store.snapshot()
-    assert {item.code_version for item in snapshot.registrations.values()} == {20}
+    assert len({item.code_version for item in snapshot.registrations.values()}) == 3
 
 
 def test_a_snapshot_holds_what_was_submitted(client, link):
