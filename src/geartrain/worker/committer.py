@@ -13,7 +13,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 from geartrain import keys
 from geartrain.errors import GeartrainError
@@ -23,6 +25,12 @@ from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
 
 logger = logging.getLogger("geartrain.worker")
+
+_REFUSED_AGAIN = 1.0
+"""Seconds until a commit that the server refused (no permission, say) is tried again."""
+
+_REFUSED_AGAIN = 1.0
+"""Seconds until an offset that the server refused to move (no permission, no memory) is moved again."""
 
 
 class Committer:
@@ -34,6 +42,9 @@ class Committer:
         interval: seconds between two commits while there is work.
         lost: called with a partition whose lease is no longer ours.
         gone: called with a partition whose stream is gone.
+
+    Attributes:
+        counts_entries: whether the server keeps the number of entries that a group has read (since Redis 7.0).
     """
 
     def __init__(
@@ -51,6 +62,9 @@ class Committer:
         self._gone = gone
         self._condition = threading.Condition()
         self._queue: list[Partition] = []
+        self._refused: deque[tuple[float, Partition]] = deque()
+        self._refused: list[Partition] = []
+        self._refused_until = 0.0
         self._busy = False
         self._stopping = False
         self.counts_entries = True
@@ -97,13 +111,19 @@ class Committer:
         """Wait for a queue that is due; None: stop."""
         with self._condition:
             while True:
-                wait = last + self._interval - time.monotonic()
+                now = time.monotonic()
+                wait = last + self._interval - now
+                if self._refused and now >= self._refused_until:
+                    self._queue += self._refused
+                    self._refused = []
                 if self._queue and (wait <= 0 or self._stopping):
                     queue, self._queue = self._queue, []
                     return queue
                 if self._stopping:
                     return None
-                self._condition.wait(wait if self._queue else None)
+                if not self._queue:
+                    wait = self._refused_until - now
+                self._condition.wait(wait if self._queue or self._refused else None)
 
     def _put_back(self, queue: list[Partition]) -> None:
         with self._condition:
@@ -130,20 +150,32 @@ class Committer:
         count = -1
         if self.counts_entries and partition.entries_read is not None:
             count = partition.entries_read + done[1]
-        trim = int(partition.deployment.trim)
-        args: list[Argument] = [self._token, keys.group(registration), done[0], count, trim]
+        trim, settled = int(partition.deployment.trim), int(partition.settled)
+        args: list[Argument] = [self._token, keys.group(registration), done[0], count, trim, settled]
         return COMMIT, [keys.lease(registration, stream), stream], args
 
     def _outcome(self, partition: Partition, done: tuple[str, int], reply: object) -> None:
         if isinstance(reply, ErrorReply):
             logger.warning("%s: the offset of %s cannot be moved: %s", *_names(partition), reply.text)
-            self.progressed(partition)
+            self._later(partition)
         elif reply == 0:
             self._lost(partition)
-        else:
+        elif reply == 2:
             partition.committed = done
-            if reply == 2:
-                self._gone(partition)
+            self._gone(partition)
+        else:
+            outcome, count = cast("tuple[int, int]", reply)
+            partition.committed = done
+            partition.entries_read = count - done[1] if count >= 0 else None
+            if outcome == 3:
+                self.counts_entries = False
+
+    def _later(self, partition: Partition) -> None:
+        with self._condition:
+            if not partition.commit_queued:
+                partition.commit_queued = True
+                self._refused.append(partition)
+                self._refused_until = time.monotonic() + _REFUSED_AGAIN
 
 
 def _names(partition: Partition) -> tuple[str, str | bytes]:
