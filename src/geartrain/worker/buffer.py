@@ -17,16 +17,22 @@ class Buffer:
 
     Args:
         capacity: entries at which it counts as full; it takes a chunk that goes beyond.
+        batch: entries that it must be able to hold, however large they are.
     """
 
-    __slots__ = ("_chunks", "_count", "_position", "_size", "capacity")
+    __slots__ = ("_batch", "_chunks", "_count", "_position", "_size", "capacity")
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: int, batch: int) -> None:
+        self.resize(capacity, batch)
         self._chunks: deque[tuple[list[Any], float]] = deque()
         self._position = 0
         self._count = 0
         self._size = 0.0
+
+    def resize(self, capacity: int, batch: int) -> None:
+        """Hold that many entries from now on."""
+        self._batch = batch
+        self.capacity = max(capacity, 2 * batch)
 
     def __len__(self) -> int:
         return self._count
@@ -34,11 +40,13 @@ class Buffer:
     @property
     def full(self) -> bool:
         """Whether nothing more should be read for now."""
-        return self._count >= self.capacity or self._count * self._size > _LARGE
+        return self._count >= self.capacity or (self._count >= self._batch and self._count * self._size > _LARGE)
 
     @property
     def roomy(self) -> bool:
         """Whether a buffer that was full should be read for again: early enough that it does not run empty."""
+        if self._count < self._batch:
+            return True
         return self._count * 2 <= self.capacity and self._count * self._size * 2 <= _LARGE
 
     @property

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import cast
 
@@ -25,9 +24,6 @@ from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
 
 logger = logging.getLogger("geartrain.worker")
-
-_REFUSED_AGAIN = 1.0
-"""Seconds until a commit that the server refused (no permission, say) is tried again."""
 
 _REFUSED_AGAIN = 1.0
 """Seconds until an offset that the server refused to move (no permission, no memory) is moved again."""
@@ -62,7 +58,6 @@ class Committer:
         self._gone = gone
         self._condition = threading.Condition()
         self._queue: list[Partition] = []
-        self._refused: deque[tuple[float, Partition]] = deque()
         self._refused: list[Partition] = []
         self._refused_until = 0.0
         self._busy = False

@@ -111,7 +111,7 @@ class Partition:
         self._lock = threading.Lock()
         self._state = State.IDLE
         self._closing = False
-        self._buffer = Buffer(max(capacity, 2 * deployment.batch))
+        self._buffer = Buffer(capacity, deployment.batch)
         self._batch: list[Any] = []
         self._failures = 0
         self._outages = 0
@@ -158,6 +158,11 @@ class Partition:
         return self._state is State.RUNNING
 
     @property
+    def settled(self) -> bool:
+        """Whether all that was read is done."""
+        return not self._buffer and not self._batch
+
+    @property
     def clean(self) -> bool:
         """Whether all that is done is committed."""
         return self.done == self.committed
@@ -174,7 +179,7 @@ class Partition:
         """Run other code from the next batch on; a batch that waits for its next try gets it at once."""
         with self._lock:
             self.deployment = deployment
-            self._buffer.capacity = max(self._capacity, 2 * deployment.batch)
+            self._buffer.resize(self._capacity, deployment.batch)
             self._failures = 0
             self._not_before = 0.0
             if self._state in (State.IDLE, State.WAITING):
