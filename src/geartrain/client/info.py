@@ -171,8 +171,8 @@ def _info(
         dropped=statistics.dropped,
         records=statistics.records,
         lag=_lag(store, record),
-        last_duration_ms=statistics.last_duration_us / 1000,
-        average_duration_ms=statistics.average_duration_us / 1000,
+        last_duration_ms=round(statistics.last_duration_us / 1000, 3),
+        average_duration_ms=round(statistics.average_duration_us / 1000, 3),
         last_error=statistics.last_error,
         last_error_at=statistics.last_error_at,
     )
