@@ -25,7 +25,7 @@ def print_json(value: Any) -> None:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on standard output: drawn by rich on a terminal, aligned columns of plain text otherwise.
 
-    The last column is the one that may take several lines.
+    Where the terminal is too narrow, the first and the last column take several lines.
     """
     if sys.stdout.isatty():
         _print_rich(columns, rows)
@@ -42,9 +42,11 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text  # noqa: PLC0415 - as above
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns[:-1]:
+    first, *inner, last = columns
+    table.add_column(first, overflow="fold")
+    for column in inner:
         table.add_column(column, no_wrap=True)
-    table.add_column(columns[-1], overflow="fold")
+    table.add_column(last, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
