@@ -122,26 +122,31 @@ def owner_of(link: Link, stream: str, registration: str = "recorder") -> int | N
     return int(str(token).rsplit("-", 2)[1]) if token else None
 
 
-def check_effects(ids: Sequence[str], effects: Sequence[Effect]) -> int:
+def check_effects(ids: Sequence[str], effects: Sequence[Effect], batch: int = 0) -> int:
     """Check one stream's effects against the guarantees; how many of them were repetitions.
 
     1. Every entry has an effect.
     2. The first effects are in the order of the stream.
     3. A repetition begins right behind what was committed at that moment, and goes on in order from there.
     4. Nothing that was committed has an effect.
+
+    Args:
+        ids: the stream's entries.
+        effects: what `effects_on` gave.
+        batch: where connections were lost, the size of a batch: the one that was running runs again by itself.
     """
-    place = {entry: number for number, entry in enumerate(ids)}
-    place["0-0"] = -1
+    place = {"": -1, "0-0": -1} | {entry: number for number, entry in enumerate(ids)}
     reached = last = -1
-    repeated = 0
+    repeated = pid = 0
     for number, effect in enumerate(effects):
         here, offset = place[effect.id], place[effect.committed]
         where = f"effect {number} ({effect}) on entry {here}, after entry {last}"
         assert here > offset, f"{where}: entry {offset} was committed, and so was this one"
         if here != last + 1:
             assert here <= reached, f"{where}: leaves out what is between"
-            assert here == offset + 1, f"{where}: a repetition that does not begin behind the committed entry {offset}"
+            again = effect.pid == pid and last - here < batch
+            assert again or here == offset + 1, f"{where}: {offset} was committed, the repetition leaves out what follows"
         repeated += here <= reached
-        last, reached = here, max(reached, here)
+        last, reached, pid = here, max(reached, here), effect.pid
     assert reached == len(ids) - 1, f"{len(ids) - 1 - reached} entries of {len(ids)} have no effect"
     return repeated
