@@ -189,7 +189,7 @@ def report(server, client, sent):
     right = True
     for what, expected, found in numbers(server, client, sent):
         right = right and expected == found
-        print(f"  {'ok   ' if expected == found else 'WRONG'}  {what:<52}{expected!s:>18}{found!s:>18}")
+        print(f"  {'ok   ' if expected == found else 'WRONG'}  {what:<52}{expected!s:>25}{found!s:>25}")
     return right
 
 

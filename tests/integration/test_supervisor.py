@@ -111,6 +111,20 @@ def test_a_process_that_is_killed_is_started_again(supervise):
     ]
 
 
+def test_the_next_process_of_a_seat_has_the_id_of_the_one_before(supervise):
+    """Its leases are its own at once; the process of another seat has another id."""
+    ids = []
+    script = OBEDIENT.replace('"at work"', 'os.environ["GEARTRAIN_WORKER_ID"]').replace(
+        "import signal", "import os, signal"
+    )
+    supervisor, _ = supervise(script, processes=2, on_output=ids.append)
+    assert supervisor.wait_ready(20)
+    wait_for(lambda: len(set(ids)) == 2)
+    os.kill(supervisor.pids[0], signal.SIGKILL)
+    wait_for(lambda: len(ids) == 3)
+    assert len(set(ids)) == 2
+
+
 def test_a_process_that_dies_at_once_is_not_restarted_in_a_hot_loop(supervise):
     """Each death in a row doubles the wait, and a stop does not wait for its end."""
     supervisor, events = supervise(HOPELESS)

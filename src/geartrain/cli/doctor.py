@@ -45,7 +45,7 @@ class _Report:
     """All checks on one server, in order.
 
     Attributes:
-        reachable: whether the server answered.
+        reachable: whether the server answered, be it with a refusal.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -63,8 +63,8 @@ class _Report:
                 yield ok("connection", f"{self._endpoint.shown} answers")
                 yield from self._checks(link)
             except ServerUnavailable as error:
-                self.reachable = False
-                yield failed("connection", str(error), "is the URL right, and the server running? `geartrain serve`")
+                fix = None if self.reachable else "is the URL right, and the server running? `geartrain serve`"
+                yield failed("connection", str(error), fix)
             except CommandError as error:
                 self.reachable = True
                 yield failed(
@@ -74,6 +74,8 @@ class _Report:
     def _checks(self, link: Link) -> Iterator[Finding]:
         self._seen = seen = server.facts(link)
         yield from server.check_version(seen)
+        if server.is_cluster(seen):
+            return
         held = self._holdings(link)
         streams, keys_readers = (held.streams, held.keys_readers) if held else ((), 0)
         yield from permissions.check_permissions(link, streams, keys_readers)

@@ -4,6 +4,7 @@
 |---|---|
 | `GEARTRAIN_URL` | the server |
 | `GEARTRAIN_WORKER_SETTINGS` | JSON: the fields of `geartrain.config.WorkerSettings` that are not their defaults |
+| `GEARTRAIN_WORKER_ID` | its id; no other worker that may still live has it; one is made up where it is not set |
 | `GEARTRAIN_SECRET` | the secret that code is signed with, if any |
 | `GEARTRAIN_SUPERVISOR_FD` | the socket to the supervisor (`worker/parent.py`), if there is one |
 
@@ -23,7 +24,7 @@ from queue import SimpleQueue
 from geartrain.config import URL_VARIABLE, WorkerSettings
 from geartrain.errors import ArgumentError, GeartrainError
 from geartrain.wire import Endpoint
-from geartrain.worker.child import SETTINGS_VARIABLE
+from geartrain.worker.child import ID_VARIABLE, SETTINGS_VARIABLE
 from geartrain.worker.parent import Parent
 from geartrain.worker.supervisor import GRACE
 from geartrain.worker.worker import Worker
@@ -36,7 +37,8 @@ def main() -> int:
     try:
         settings = _settings()
         parent = Parent.from_environment(settings.stop_deadline + GRACE)
-        worker = Worker(_endpoint(), settings, on_ready=parent.ready if parent else None)
+        name = os.environ.pop(ID_VARIABLE, None)
+        worker = Worker(_endpoint(), settings, name, on_ready=parent.ready if parent else None)
         _log_as(worker.id)
         _stop_on_signals(worker)
         if parent is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ COMMAND = (sys.executable, "-u", "-P", "-m", "geartrain.worker")
 """-u: what user code prints is shown at once. -P: nothing is imported from the current folder by accident."""
 
 SETTINGS_VARIABLE = "GEARTRAIN_WORKER_SETTINGS"
+ID_VARIABLE = "GEARTRAIN_WORKER_ID"
 
 _STARTUP_POLL = 0.05
 
@@ -27,6 +29,15 @@ _STARTUP_POLL = 0.05
 def environment(url: str, settings: WorkerSettings) -> dict[str, str]:
     """What a worker process is told. By environment: other users of the machine can read command lines."""
     return {**os.environ, URL_VARIABLE: url, SETTINGS_VARIABLE: json.dumps(asdict(settings))}
+
+
+def worker_id(seat: int) -> str:
+    """A worker's id that nobody else has.
+
+    Args:
+        seat: the number of its process here.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{seat}-{secrets.token_hex(3)}"
 
 
 class Child:

@@ -18,7 +18,7 @@ from enum import Enum
 
 from geartrain.config import WorkerSettings
 from geartrain.errors import ArgumentError
-from geartrain.worker.child import COMMAND, Child, ending, environment
+from geartrain.worker.child import COMMAND, ID_VARIABLE, Child, ending, environment, worker_id
 
 FIRST_REST = 0.2
 """Seconds until a process that died is started again; doubles with each death in a row."""
@@ -163,8 +163,8 @@ class _Launch:
     on_output: Callable[[str], None] | None
     report: Callable[[Event], None]
 
-    def __call__(self) -> Child:
-        return Child(self.command, self.env, self.on_output)
+    def __call__(self, worker: str) -> Child:
+        return Child(self.command, {**self.env, ID_VARIABLE: worker}, self.on_output)
 
 
 class _Seat(threading.Thread):
@@ -174,6 +174,9 @@ class _Seat(threading.Thread):
         super().__init__(name=f"geartrain-seat-{number}", daemon=True)
         self.ready = threading.Event()
         self._number = number
+        # The same for each process of this seat: the one before is dead, so the next one goes on with its leases at
+        # once, without waiting until they expire.
+        self._id = worker_id(number)
         self._launch = launch
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -229,7 +232,7 @@ class _Seat(threading.Thread):
         with self._lock:
             if self._stopping.is_set():
                 return None
-            self._child = self._launch()
+            self._child = self._launch(self._id)
             return self._child
 
 

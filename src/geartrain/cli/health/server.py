@@ -59,6 +59,11 @@ def facts(link: Link) -> Facts:
     return Facts(info, settings)
 
 
+def is_cluster(seen: Facts) -> bool:
+    """Whether it is a node of a cluster, where nothing else needs to be checked in this version."""
+    return "cluster" in (seen.info.get("server_mode"), seen.info.get("redis_mode"))
+
+
 def check_version(seen: Facts) -> Iterator[Finding]:
     """Product, version, cluster mode and role."""
     numbers = re.match(r"(\d+)\.(\d+)", seen.version)
@@ -70,7 +75,7 @@ def check_version(seen: Facts) -> Iterator[Finding]:
         yield failed("server", f"{name} is too old; Redis 6.2 or Valkey 7.2 is the oldest", "upgrade the server")
     else:
         yield ok("server", name)
-    if seen.info.get("redis_mode") == "cluster":
+    if is_cluster(seen):
         yield failed("server", "it is a node of a cluster, and this version works with single servers")
     if seen.info.get("role") == "slave":
         primary = f"{seen.info.get('master_host')}:{seen.info.get('master_port')}"
@@ -119,7 +124,7 @@ def check_clock(link: Link) -> Iterator[Finding]:
     reply = _or_none(link, "TIME")
     after = time.time()
     if reply is None:
-        yield failed("clock", "TIME is refused; workers need it", "ACL SETUSER ... +time")
+        yield failed("clock", "TIME is refused: see permissions")
         return
     difference = int(reply[0]) + int(reply[1]) / 1e6 - (before + after) / 2
     # Half a round trip is what the measurement cannot see.
