@@ -6,6 +6,8 @@ follows the language in a block's first line says how it is executed (Markdown's
     python              a script, given to `geartrain exec`
     python file=NAME    kept as NAME, for what follows
     python program      run by Python itself
+    python deferred     registers one pipeline, in which `execute` need not wait (geartrain.pipeline.tailcalls)
+    python waits        the same, in which each `execute` waits for its reply
     console             `$ COMMAND` lines (continued by `> ` lines), each followed by what it prints
     console until       the same; repeated until it prints that (workers take a moment)
     console background  one command that goes on until the document ends; waited for until it has printed that
@@ -28,6 +30,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from geartrain.builder import RegisterRequest, RunRequest, hosted
+from geartrain.client.scripts import NAMES
+from geartrain.config import Dialect
+from geartrain.pipeline import compile_pipeline
+from geartrain.runtime import EXECUTES
 from geartrain.server import EmbeddedServer
 from geartrain.server.configuration import free_port
 from support.processes import GEARTRAIN, CapturedProcess, environment
@@ -115,6 +122,31 @@ def _pattern(line: str) -> str:
     return ".*".join(map(re.escape, line.split("...")))
 
 
+def puts_off(script: str) -> bool:
+    """Whether the one pipeline that a script registers has a call of `execute` that does not wait."""
+    host = _Requests()
+    with hosted(host):
+        exec(compile(script, "<document>", "exec"), dict(NAMES))
+    (request,) = host.requests
+    return bool(compile_pipeline(request.steps, discard=True, targets=EXECUTES).tail_calls)
+
+
+class _Requests:
+    """A host that only keeps what is registered."""
+
+    dialect = Dialect.GEARTRAIN
+
+    def __init__(self) -> None:
+        self.requests: list[RegisterRequest] = []
+
+    def register(self, request: RegisterRequest) -> str:
+        self.requests.append(request)
+        return ""
+
+    def run(self, request: RunRequest) -> list[object]:
+        raise AssertionError(f"a document's example runs {request}")
+
+
 class Story(AbstractContextManager["Story"]):
     """One document that is being executed.
 
@@ -163,6 +195,10 @@ class Story(AbstractContextManager["Story"]):
 
     def _python(self, block: Block) -> None:
         text = self._here(block.text)
+        if block.words & {"deferred", "waits"}:
+            deferred = puts_off(text)
+            assert deferred == ("deferred" in block.words), f"{self._document.name}:{block.line}: {deferred=}"
+            return
         if block.file is not None:
             compile(text, block.file, "exec")
             self._directory.joinpath(block.file).write_text(text)
