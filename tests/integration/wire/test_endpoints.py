@@ -48,7 +48,7 @@ def test_a_user_with_a_password_and_a_database(valkey):
 
 def test_a_wrong_password_and_a_database_that_is_not_there_are_refusals(valkey):
     """The server is reachable: no ServerUnavailable, but its own words."""
-    with pytest.raises(CommandError, match="WRONGPASS"):
+    with pytest.raises(CommandError, match="AUTH: invalid username-password"):
         answer(valkey.url.replace("redis://", "redis://nobody:wrong@"))
     with pytest.raises(CommandError, match="out of range"):
         answer(valkey.url + "/99")
