@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import signal
+import subprocess
+import termios
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +20,7 @@ from geartrain.config import WorkerSettings
 from geartrain.errors import ServerUnavailable
 from geartrain.server.configuration import free_port
 from geartrain.wire import Endpoint, Link
-from support.processes import run_cli
+from support.processes import GEARTRAIN, environment, run_cli
 from support.waiting import wait_for
 
 COUNTING = (
@@ -308,3 +313,42 @@ def test_a_port_that_is_none_is_wrong_use(port):
     done = run_cli("serve", "--port", port)
     assert done.returncode == 2
     assert "--port" in done.stderr
+
+
+def test_a_terminal_shows_a_table_that_lives(script, valkey):
+    """Counters of every registration, the last error below, and `ready` above; Ctrl-C ends it with 0."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 120))
+    process = subprocess.Popen(
+        [GEARTRAIN, "run", script(FAILING), "--url", valkey.url],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment({"TERM": "xterm"}),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    screen = bytearray()
+    reader = threading.Thread(target=drain, args=(ours, screen), daemon=True)
+    reader.start()
+    try:
+        wait_for(lambda: b"\nready" in screen, timeout=20)
+        with Link(Endpoint(valkey.url)) as link:
+            link.call("XADD", "orders", "*", "what", "luck")
+        wait_for(lambda: re.search(rb"failing +\S*aborted", screen), timeout=20)
+        wait_for(lambda: b"RATE/s" in screen and b"raised ValueError: no luck" in screen)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(5)
+        os.close(ours)
+    assert b"the registrations stay on" in screen
+
+
+def drain(terminal, screen):
+    """Keep what a program writes on a terminal."""
+    with contextlib.suppress(OSError):  # the program has ended
+        while data := os.read(terminal, 4096):
+            screen += data

@@ -31,9 +31,7 @@ def start_worker() -> Iterator[StartWorker]:
     """Starts worker processes; those that still run after the test are killed, and what they said is printed."""
     with ExitStack() as stack:
 
-        def start(
-            url: str, settings: WorkerSettings = HASTY, env: Mapping[str, str] | None = None
-        ) -> WorkerProcess:
+        def start(url: str, settings: WorkerSettings = HASTY, env: Mapping[str, str] | None = None) -> WorkerProcess:
             process = WorkerProcess(url, settings, env)
             stack.callback(_show, process)
             stack.callback(process.kill)

@@ -14,19 +14,22 @@ ROUNDS = 20
 STREAMS = [f"load:{number}" for number in range(5)]
 PER_ROUND = 40
 
-SCRIPT = RECORDING + """
+SCRIPT = (
+    RECORDING
+    + """
 def work(r):
     time.sleep(0.002)
     record(r)
 
 GB('StreamReader').foreach(work).register('load:*', batch=7, duration=50, name='recorder')
 """
+)
 
 
 def test_order_is_kept_and_nothing_is_lost_while_workers_are_added_and_killed(
     valkey: EmbeddedServer, db: Link, start_worker, seed: random.Random
 ) -> None:
-    """Twenty rounds of kill -9, SIGTERM and new workers: each stream in order, repetitions only from the last commit."""
+    """Twenty rounds of kill -9, SIGTERM and new workers: streams in order, repetitions only from the last commit."""
     Client(valkey.url).execute(SCRIPT, session="chaos")
     workers: list[WorkerProcess] = [start_worker(valkey.url) for _ in range(3)]
     ids: dict[str, list[str]] = {stream: [] for stream in STREAMS}

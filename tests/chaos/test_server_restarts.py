@@ -12,18 +12,19 @@ from support.workers import RECORDING, add, check_effects, committed, count_effe
 
 STREAMS = [f"load:{number}" for number in range(4)]
 
-SCRIPT = RECORDING + """
+SCRIPT = (
+    RECORDING
+    + """
 def work(r):
     time.sleep(0.001)
     record(r)
 
 GB('StreamReader').foreach(work).register('load:*', batch=5, duration=50, name='recorder')
 """
+)
 
 
-def test_nothing_acknowledged_is_lost_when_the_server_is_killed_and_restarted(
-    fresh_server, start_worker
-) -> None:
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed_and_restarted(fresh_server, start_worker) -> None:
     """With AOF always, each entry has its effect, in order; workers go on by themselves."""
     server = fresh_server(aof="always")
     Client(server.url).execute(SCRIPT, session="chaos")

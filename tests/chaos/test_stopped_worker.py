@@ -10,15 +10,20 @@ from geartrain.wire import Link
 from support.waiting import wait_for
 from support.workers import RECORDING, WorkerProcess, add, committed, effects_on, owner_of
 
-BUSY = RECORDING + """
+BUSY = (
+    RECORDING
+    + """
 def work(r):
     time.sleep(0.005)
     record(r)
 
 GB('StreamReader').foreach(work).register('load:1', batch=10, duration=50, name='recorder')
 """
+)
 
-HELD = RECORDING + """
+HELD = (
+    RECORDING
+    + """
 def work(r):
     record(r, 'begin')
     while execute('exists', 'hold'):
@@ -27,6 +32,7 @@ def work(r):
 
 GB('StreamReader').foreach(work).register('load:1', name='recorder')
 """
+)
 
 
 def ended_by(link: Link, worker: WorkerProcess) -> list[str]:

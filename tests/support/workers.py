@@ -69,8 +69,8 @@ def record(r, tag=''):
     stream = streamKey()
     execute('eval', WRITE, 2, 'effects:' + stream, stream, 'geartrain:recorder', r['streamId'], os.getpid(), tag or '-')
 """
-"""The head of scripts that record their effects: `record` pushes, in one step with a look at the offset that is committed
-at that moment, onto the list `effects:<stream>`. The registration is to be named `recorder`."""
+"""The head of scripts that record their effects: `record` pushes, in one step with a look at the offset that is
+committed at that moment, onto the list `effects:<stream>`. The registration is to be named `recorder`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def check_effects(ids: Sequence[str], effects: Sequence[Effect], batch: int = 0)
         if here != last + 1:
             assert here <= reached, f"{where}: leaves out what is between"
             again = effect.pid == pid and last - here < batch
-            assert again or here == offset + 1, f"{where}: {offset} was committed, the repetition leaves out what follows"
+            assert again or here == offset + 1, f"{where}: {offset} was committed; what follows it is left out"
         repeated += here <= reached
         last, reached, pid = here, max(reached, here), effect.pid
     assert reached == len(ids) - 1, f"{len(ids) - 1 - reached} entries of {len(ids)} have no effect"

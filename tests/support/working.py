@@ -156,9 +156,9 @@ class Workplace:
         assert found is not None
         return found
 
-    def wait_done(self, registration: str) -> RegistrationInfo:
-        """Wait until all entries are executed and committed, and the statistics are written."""
-        return self.wait_info(registration, lambda info: info.lag == 0 and info.triggered)
+    def wait_done(self, registration: str, triggered: int = 1) -> RegistrationInfo:
+        """Wait until all entries are executed and committed, and the statistics tell of so many executions."""
+        return self.wait_info(registration, lambda info: info.lag == 0 and info.triggered >= triggered)
 
     def groups(self, stream: str | bytes) -> dict[str, dict[str, Any]]:
         """The stream's consumer groups by name, as XINFO GROUPS tells."""

@@ -79,7 +79,7 @@ def test_patterns_are_globs_with_classes(place, pattern, matching, others):
     registration = place.register(noting(), pattern)
     place.start()
     assert sorted(place.seen(len(matching))) == sorted(matching)
-    place.wait_done(registration)
+    place.wait_done(registration, triggered=len(matching))
     assert len(place.seen(len(matching))) == len(matching)
 
 
@@ -130,7 +130,7 @@ def test_the_default_batch_is_one_record(everywhere):
         place.add("s")
     place.start()
     assert place.seen(3) == ["1", "1", "1"]
-    assert place.wait_done(registration).triggered == 3
+    assert place.wait_done(registration, triggered=3).triggered == 3
 
 
 def test_with_duration_0_a_partial_batch_waits_for_its_size(place):
@@ -255,7 +255,7 @@ def test_the_retry_policy_runs_the_batch_again_after_the_interval(everywhere):
     place.add("s", "a", "first")
     place.add("s", "a", "second")
     assert place.seen(2) == ["first", "second"]
-    info = place.wait_done(registration)
+    info = place.wait_done(registration, triggered=2)
     assert (info.triggered, info.succeeded, info.failed, info.aborted, info.retried) == (2, 2, 0, 0, 2)
     assert "ValueError: try 2" in info.last_error
     times = [float(f"{text.partition('.')[0]}.{int(text.partition('.')[2]):06}") for text in place.seen(3, "times")]
@@ -307,7 +307,7 @@ def test_the_continue_policy_goes_on_with_the_next_batch(everywhere):
         place.add("s", "a", number)
     place.start()
     assert place.seen(3) == ["1", "3", "5"]
-    info = place.wait_done(registration)
+    info = place.wait_done(registration, triggered=5)
     assert (info.triggered, info.succeeded, info.failed, info.aborted, info.retried) == (5, 3, 2, 0, 0)
     assert "ValueError: even: 4" in info.last_error
 
