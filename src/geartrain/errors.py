@@ -54,11 +54,11 @@ class StepError(GeartrainError):
         self.record = record
         self.trace = trace
         where = f" on record {record}" if record is not None else ""
-        super().__init__(f"{step} raised {type(cause).__name__}: {_text(cause)}{where}")
+        super().__init__(f"{step} raised {type(cause).__name__}: {message_of(cause)}{where}")
         self.__cause__ = cause
 
 
-def _text(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Give the error's own message, at most 1000 characters; an error that cannot say it is still reported."""
     try:
         return f"{error}"[:1000]

@@ -33,12 +33,14 @@ class Parcel:
         blob: the pickled tuple of `Code`, one for each registration.
         python: the minor version of Python that pickled it.
         signature: hex HMAC-SHA256, or '' where there was no secret.
+        version: the `code_version` of the registrations that it was submitted with; 0: not submitted yet.
     """
 
     session: str
     blob: bytes
     python: str
     signature: str
+    version: int = 0
 
 
 def seal(session: str, codes: Iterable[Code], by_value: Iterable[ModuleType] = ()) -> Parcel:

@@ -103,12 +103,17 @@ def commands(registration: str, delta: Delta, history: int) -> list[Command]:
     key = keys.stats(registration)
     made: list[Command] = [("HINCRBY", key, name, amount) for name, amount in delta.counters.items() if amount]
     if delta.latest:
-        made.append(("HSET", key, *(item for pair in delta.latest.items() for item in pair)))
+        made.append(("HSET", key, *(_sendable(item) for pair in delta.latest.items() for item in pair)))
     if delta.executions:
         lines = [json.dumps(asdict(execution)) for execution in delta.executions]
         made.append(("LPUSH", keys.history(registration), *lines))
         made.append(("LTRIM", keys.history(registration), 0, history - 1))
     return made
+
+
+def _sendable(item: str | float) -> str | int | float:
+    r"""What a user's error says may hold lone surrogates, which are no UTF-8: they are shown as `\\udcff`."""
+    return item.encode("utf-8", "backslashreplace").decode() if isinstance(item, str) else item
 
 
 def execution_from(line: str) -> Execution:

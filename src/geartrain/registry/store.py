@@ -130,7 +130,7 @@ class Store:
         changes: list[Command] = [
             ("HSET", keys.SESSIONS, session.name, json.dumps(_as_dict(session))),
             ("DEL", keys.code(session.name)),
-            ("HSET", keys.code(session.name), *_code_fields(parcel, source, version)),
+            ("HSET", keys.code(session.name), *_code_fields(parcel, source, code_version)),
             *(("HSET", keys.REGISTRATIONS, key, item.to_json()) for key, item in wanted.items()),
             *self._status_changes(wanted.keys()),
             *_forget(removed),
@@ -186,6 +186,7 @@ class Store:
             blob=to_bytes(stored["blob"]),
             python=str(stored["python"]),
             signature=str(stored["signature"]),
+            version=int(stored["version"]),
         )
 
     def source(self, session: str) -> str:

@@ -100,7 +100,12 @@ class Context:
         if self.pending:
             self._send()
             pending, self.pending = self.pending, []
-            for reply, (packed, at) in zip(self.link.replies(len(pending)), pending, strict=True):
+            try:
+                replies = self.link.replies(len(pending))
+            except BaseException as error:
+                self._lost(error)
+                raise
+            for reply, (packed, at) in zip(replies, pending, strict=True):
                 if isinstance(reply, ErrorReply) and self._failure is None:
                     self._failure = self._refused(reply, packed, at)
         if self._failure is not None:
@@ -110,9 +115,15 @@ class Context:
         unsent, self._unsent = self._unsent, []
         try:
             self.link.send(b"".join(unsent))
-        except BaseException:
-            self.pending.clear()
+        except BaseException as error:
+            self._lost(error)
             raise
+
+    def _lost(self, error: BaseException) -> None:
+        """What was deferred may not have happened: the execution has failed, even if a `try` in a step hides this."""
+        self.pending.clear()
+        if isinstance(error, GeartrainError) and self._failure is None:
+            self._failure = error
 
     def _abandon(self) -> None:
         """The execution that deferred commands has failed: those that were sent had their effects, the others none."""

@@ -15,7 +15,7 @@ from typing import Protocol
 from geartrain.registry import Registration
 
 PartitionKey = tuple[str, bytes]
-"""(registration id, stream name); key events have the name b''."""
+"""(registration id, stream name); for key events `leases.KEY_EVENTS` stands in its place."""
 
 
 class Candidate(Protocol):

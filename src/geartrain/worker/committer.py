@@ -18,6 +18,7 @@ from typing import cast
 
 from geartrain import keys
 from geartrain.errors import GeartrainError
+from geartrain.text import shown
 from geartrain.wire import Argument, ErrorReply, Link, Script
 from geartrain.worker.leases import COMMIT, KEY_EVENTS
 from geartrain.worker.partition import Partition
@@ -173,5 +174,5 @@ class Committer:
                 self._refused_until = time.monotonic() + _REFUSED_AGAIN
 
 
-def _names(partition: Partition) -> tuple[str, str | bytes]:
-    return partition.key[0], partition.name
+def _names(partition: Partition) -> tuple[str, str]:
+    return partition.key[0], shown(partition.name or "")

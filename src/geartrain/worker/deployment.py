@@ -7,13 +7,13 @@ must not cost the worker its leases. The registrations of one session version sh
 from __future__ import annotations
 
 import threading
-import traceback
 from dataclasses import dataclass, field
 
 from geartrain.builder.requests import Mode, Reader, StreamArguments
 from geartrain.config import Dialect
-from geartrain.errors import GeartrainError, StepError
+from geartrain.errors import GeartrainError, ServerUnavailable, StepError, message_of
 from geartrain.pipeline import Pipeline, compile_pipeline
+from geartrain.pipeline.describe import user_trace
 from geartrain.registry import Code, Registration, Store, open_parcel
 from geartrain.runtime import EXECUTES, CallSites, Context, call_sites, enter
 from geartrain.wire import Endpoint, Link
@@ -99,11 +99,11 @@ class Loader:
     Args:
         endpoint: where the registry is.
         registrations: those of one session that are to run, of one code version.
-        started: ids whose `onRegistered` has been called with this code version.
 
     Attributes:
         ready: deployments, once `done`.
-        failed: registrations that cannot run, once `done`.
+        failed: registrations that cannot run, once `done`. Neither holds anything where the session was submitted again
+            meanwhile: the code that is there belongs to other registrations, which are loaded by themselves.
     """
 
     def __init__(self, endpoint: Endpoint, registrations: list[Registration]) -> None:
@@ -128,19 +128,24 @@ class Loader:
         enter(context)
         try:
             codes = self._codes()
-            for registration in self._registrations:
-                self._deploy(registration, codes[registration.position], context)
+            if codes is not None:
+                for registration in self._registrations:
+                    self._deploy(registration, codes[registration.position], context)
         except GeartrainError as error:
             final = not isinstance(error, ConnectionError)
             self.failed = [Failed(item, str(error), None, final) for item in self._registrations]
+        except BaseException as error:  # noqa: BLE001 - importing the user's modules may raise anything, SystemExit too
+            message = f"its code cannot be loaded here: {type(error).__name__}: {message_of(error)}"
+            self.failed = [Failed(item, message, user_trace(error), final=True) for item in self._registrations]
         finally:
             context.close()
             self._finished.set()
 
-    def _codes(self) -> tuple[Code, ...]:
+    def _codes(self) -> tuple[Code, ...] | None:
+        """The code of the session; None where it is not that of these registrations any more."""
         with Link(self._endpoint) as link:
             parcel = Store(link).parcel(self._registrations[0].session)
-        return open_parcel(parcel)
+        return open_parcel(parcel) if parcel.version == self._registrations[0].code_version else None
 
     def _deploy(self, registration: Registration, code: Code, context: Context) -> None:
         if registration.mode is Mode.SYNC:
@@ -152,10 +157,11 @@ class Loader:
             if code.on_registered is not None:
                 code.on_registered()
             context.flush()
-        except Exception as error:  # noqa: BLE001 - the user's code: whatever it raised is shown where the user looks
-            trace = "".join(traceback.format_exception(error))
-            message = f"onRegistered raised {type(error).__name__}: {error}"
-            self.failed.append(Failed(registration, message, trace, final=False))
+        except ServerUnavailable as error:
+            self.failed.append(Failed(registration, str(error), None, final=False))
+        except BaseException as error:  # noqa: BLE001 - the user's code: whatever it raised is shown, SystemExit too
+            message = f"onRegistered raised {type(error).__name__}: {message_of(error)}"
+            self.failed.append(Failed(registration, message, user_trace(error), final=False))
         else:
             self.ready.append(deployment)
 

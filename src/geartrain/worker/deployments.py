@@ -28,6 +28,7 @@ class Deployments:
         self.active: dict[str, Registration] = {}
         self._endpoint = endpoint
         self._failed: dict[str, tuple[Failed, float]] = {}
+        self._trying_again: set[str] = set()
         self._loaders: list[Loader] = []
         self._loading: dict[str, int] = {}
 
@@ -38,8 +39,8 @@ class Deployments:
 
     @property
     def refused(self) -> list[str]:
-        """Ids of active registrations that this process cannot run."""
-        return [item for item in self._failed if item in self.active]
+        """Ids of active registrations that this process cannot run: not at all, or not before they are loaded."""
+        return [item for item in self.active if item not in self.current]
 
     def follow(self, snapshot: Snapshot) -> None:
         """Take over what the registry says now; begin to load what is new."""
@@ -64,14 +65,14 @@ class Deployments:
             for deployment in loader.ready:
                 if self._wants(deployment.registration):
                     self.current[deployment.registration.id] = deployment
+                    self._failed.pop(deployment.registration.id, None)
             for item in loader.failed:
                 if self._wants(item.registration):
                     self._failed[item.registration.id] = (item, time.monotonic() + _RETRY)
                     self.current.pop(item.registration.id, None)
                     failed.append(item)
         now = time.monotonic()
-        for name in [name for name, (item, at) in self._failed.items() if not item.final and at <= now]:
-            del self._failed[name]
+        self._trying_again = {name for name, (item, at) in self._failed.items() if not item.final and at <= now}
         self._load()
         return failed
 
@@ -91,7 +92,8 @@ class Deployments:
             current = self.current.get(name)
             if current is not None and current.registration.code_version == version:
                 continue
-            if name not in self._failed and self._loading.get(name) != version:
+            may_load = name not in self._failed or name in self._trying_again
+            if may_load and self._loading.get(name) != version:
                 self._loading[name] = version
                 by_session.setdefault(registration.session, []).append(registration)
         for registrations in by_session.values():

@@ -61,8 +61,10 @@ class Discovery:
             self._condition.notify()
 
     def streams(self, pattern: bytes) -> frozenset[bytes] | None:
-        """The streams that match; None: not known yet."""
+        """The streams that match, Geartrain's own left out; None: not known yet."""
         if is_exact(pattern):
+            if pattern.startswith(keys.PREFIX):
+                return frozenset()
             return frozenset((pattern,))
         return self._streams.get(pattern)
 

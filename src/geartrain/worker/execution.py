@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from geartrain.errors import StepError
+from geartrain.errors import StepError, message_of
+from geartrain.pipeline.describe import user_trace
 from geartrain.runtime import Context
 from geartrain.worker.deployment import Deployment
 
@@ -55,4 +56,4 @@ def explain(error: BaseException) -> tuple[str, str]:
     """What a failed execution raised, as (message, the user's traceback)."""
     if isinstance(error, StepError):
         return str(error), error.trace
-    return f"{type(error).__name__}: {error}", ""
+    return f"{type(error).__name__}: {message_of(error)}", user_trace(error)

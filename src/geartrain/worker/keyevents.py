@@ -75,7 +75,6 @@ class KeyEvents:
         self._trouble = trouble
         self._condition = threading.Condition()
         self._listeners: list[Listener] = []
-        self._matching: dict[bytes, list[Listener]] = {}
         self._generation = 0
         self._listening = 0
         self._stopping = False
@@ -87,8 +86,10 @@ class KeyEvents:
         """Take the events of these from now on, and of no others."""
         listeners = [_listener(partition) for partition in partitions]
         with self._condition:
+            if listeners == self._listeners:
+                # Not asked for again: what happens while the server changes over would be missed.
+                return
             self._listeners = listeners
-            self._matching = {}
             self._generation += 1
             self._condition.notify()
         if listeners and self._thread is None:

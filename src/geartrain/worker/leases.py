@@ -22,8 +22,9 @@ COMMIT = Script.of(_PACKAGE, "lua/commit.lua")
 RENEW = Script.of(_PACKAGE, "lua/renew.lua")
 RELEASE = Script.of(_PACKAGE, "lua/release.lua")
 
-KEY_EVENTS = b""
-"""The stream name of the partition that takes a registration's key events: there is no stream."""
+KEY_EVENTS = keys.PREFIX + b"key-events"
+"""Stands for the stream in the partition that takes a registration's key events: there is none, and none can have this
+name, because keys of Geartrain's own are not read."""
 
 
 class Renewal(IntEnum):

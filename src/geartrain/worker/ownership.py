@@ -101,7 +101,7 @@ class Ownership:
         deployment = self._wanted[key]
         partition = Partition(
             key,
-            to_text(key[1]),
+            None if key[1] == KEY_EVENTS else to_text(key[1]),
             deployment,
             StreamSource(key[1]) if deployment.registration.reader is Reader.STREAM else KeyEventSource(),
             self._pool,
@@ -128,7 +128,7 @@ class Ownership:
     def drop(self, partition: Partition) -> None:
         """The lease is not ours any more: run nothing more, and commit nothing."""
         if self.open.get(partition.key) is partition:
-            logger.warning("%s: lost the lease of %s", partition.key[0], shown(partition.name))
+            logger.warning("%s: lost the lease of %s", partition.key[0], shown(partition.name or "key events"))
             self.close(partition.key)
         partition.committed = partition.done
 
@@ -163,6 +163,3 @@ class Ownership:
     def release_all(self) -> None:
         """At the end: give every lease up, whatever still runs."""
         self._leases.release([item.key for item in self.everything()])
-
-
-__all__ = ["KEY_EVENTS", "Ownership"]

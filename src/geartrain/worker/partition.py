@@ -21,6 +21,7 @@ from typing import Any
 
 from geartrain.errors import ServerUnavailable
 from geartrain.runtime import Context
+from geartrain.text import shown
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.buffer import Buffer
 from geartrain.worker.deployment import Deployment
@@ -68,7 +69,7 @@ class Partition:
 
     Args:
         key: (registration id, stream).
-        name: the stream's name as records show it.
+        name: the stream's name as records show it; None: there is no stream.
         deployment: the code.
         source: the kind of its entries.
         pool: the execution threads.
@@ -86,7 +87,7 @@ class Partition:
     def __init__(
         self,
         key: PartitionKey,
-        name: str | bytes,
+        name: str | bytes | None,
         deployment: Deployment,
         source: Source,
         pool: Pool,
@@ -195,8 +196,7 @@ class Partition:
 
     def drain_tally(self, worker: str) -> Any:
         """What to add to the registration's statistics, or None."""
-        name = self.name if isinstance(self.name, str) else self.name.decode("utf-8", "backslashreplace")
-        return self._tally.drain(name, worker)
+        return self._tally.drain(shown(self.name or ""), worker)
 
     def count(self, counter: str, amount: int = 1) -> None:
         """Add to one of the registration's counters."""

@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from geartrain import keys
-from geartrain.errors import GeartrainError, ServerUnavailable
+from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.readers.entries import id_parts
 from geartrain.text import to_bytes
 from geartrain.wire import Argument, ErrorReply, Link, pack
+from geartrain.wire.channel import UNAVAILABLE
 from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
 
@@ -203,6 +204,8 @@ class StreamReading:
 
     def _find_misfits(self, streams: dict[bytes, list[Partition]], reply: ErrorReply) -> None:
         """One stream that cannot be read fails the whole command: find it, and leave it out for a while."""
+        if CommandError("XREAD", reply.text).code in UNAVAILABLE:
+            raise ServerUnavailable(f"XREAD: {reply.text}")
         replies = self._link.pipeline([("XREAD", "COUNT", 1, "STREAMS", stream, "0-0") for stream in streams])
         found = False
         for stream, single in zip(streams, replies, strict=True):

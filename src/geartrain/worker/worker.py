@@ -26,7 +26,7 @@ from enum import Enum
 
 from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
-from geartrain.errors import GeartrainError, ServerUnavailable, UnknownRegistration
+from geartrain.errors import CommandError, GeartrainError, ServerUnavailable, UnknownRegistration
 from geartrain.readers.entries import id_parts
 from geartrain.registry import Registration, Status, Store
 from geartrain.runtime import current, install
@@ -216,6 +216,9 @@ class Worker:
         now = time.monotonic()
         if now < self._beaten + self._settings.poll_interval * _EARLY:
             return
+        if self._version < 0:
+            # Before the others count on this worker they have to know what it has not loaded yet.
+            self._follow()
         members, version = self._membership.beat(self._deployments.refused)
         self._beaten = now
         if view(members) != view(self._members):
@@ -247,6 +250,9 @@ class Worker:
         for failed in self._deployments.poll():
             self._reports.trouble(failed.registration.id, failed.message, failed.trace)
         if set(map(id, self._deployments.current.values())) != before:
+            # The others have to know what runs here, and so has `_assign`.
+            self._beaten = -self._settings.poll_interval
+            self._beat()
             self._reassign = True
 
     def _assign(self) -> None:
@@ -299,7 +305,7 @@ class Worker:
         self._wake.set()
 
     def _failed(self, partition: Partition, message: str, outcome: str) -> None:
-        logger.warning("%s on %s %s: %s", partition.key[0], shown(partition.name), outcome, message)
+        logger.warning("%s on %s %s: %s", partition.key[0], shown(partition.name or "key events"), outcome, message)
 
     def _trouble(self, partition: Partition, reason: str) -> None:
         self._troubles.append((partition.key[0], f"{shown(partition.name)}: {reason}" if partition.name else reason))
@@ -307,7 +313,9 @@ class Worker:
 
     def _take_news(self) -> None:
         while self._troubles:
-            self._reports.trouble(*self._troubles.popleft())
+            registration, message = self._troubles.popleft()
+            if registration in self._known:
+                self._reports.trouble(registration, message)
         while self._news:
             news, partition = self._news[0]
             if news is News.LOST:
@@ -342,7 +350,10 @@ class Worker:
 
     def _made_again(self, partition: Partition) -> bool:
         """Whether the stream is another than the one that was read: its last id is before what we have done."""
-        flat = self._link.call("XINFO", "STREAM", partition.key[1])
+        try:
+            flat = self._link.call("XINFO", "STREAM", partition.key[1])
+        except CommandError:
+            return True
         last = dict(zip(flat[::2], flat[1::2], strict=True))["last-generated-id"]
         return id_parts(last) < id_parts(partition.done[0])
 
