@@ -85,6 +85,7 @@ class Endpoint:
             connection = pool.make_connection()
             connection.connect()
             channel = Channel(connection)
+            channel.set_timeout(COMMAND_TIMEOUT)
         except redis.AuthenticationError as error:
             raise CommandError("AUTH", str(error)) from error
         except (redis.ConnectionError, redis.TimeoutError, MasterNotFoundError, OSError) as error:
@@ -149,7 +150,7 @@ def _options() -> dict[str, Any]:
         "protocol": 2,
         "decode_responses": False,
         "socket_connect_timeout": CONNECT_TIMEOUT,
-        "socket_timeout": COMMAND_TIMEOUT,
+        "socket_timeout": CONNECT_TIMEOUT,  # of the login and so on, each
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
     }
