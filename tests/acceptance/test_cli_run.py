@@ -332,7 +332,7 @@ def test_a_terminal_shows_a_table_that_lives(script, valkey):
     reader = threading.Thread(target=drain, args=(ours, screen), daemon=True)
     reader.start()
     try:
-        wait_for(lambda: b"\nready" in screen, timeout=20)
+        wait_for(lambda: b"ready\r\n" in screen, timeout=20)
         with Link(Endpoint(valkey.url)) as link:
             link.call("XADD", "orders", "*", "what", "luck")
         wait_for(lambda: re.search(rb"failing +\S*aborted", screen), timeout=20)
@@ -344,6 +344,7 @@ def test_a_terminal_shows_a_table_that_lives(script, valkey):
         process.wait()
         reader.join(5)
         os.close(ours)
+        print(screen.decode(errors="replace"))
     assert b"the registrations stay on" in screen
 
 
