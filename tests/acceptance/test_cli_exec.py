@@ -84,6 +84,15 @@ def test_an_error_of_the_script_shows_its_traceback_only(geartrain, tmp_path):
     )
 
 
+def test_text_that_cannot_be_encoded_is_shown_all_the_same(geartrain):
+    """A lone surrogate in an error, in a result, in JSON."""
+    done = geartrain("exec", "-c", r"raise ValueError('\udcff')")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, r"geartrain: <command> raised ValueError: \udcff")
+    code = r"GB('PythonReader').run(lambda: ['\udcff'])"
+    assert geartrain("exec", "-c", code).stdout == "'\\udcff'\n"
+    assert json.loads(geartrain("exec", "--json", "-c", code).stdout)["runs"][0]["results"] == ["\udcff"]
+
+
 def test_mode_sync_says_that_it_needs_the_module(geartrain):
     """And how it would be loaded; nothing is submitted."""
     done = geartrain("exec", "-c", "GB().foreach(print).register('k*', mode='sync')")

@@ -13,6 +13,7 @@ Nobody sees a traceback of ours: that of a bug goes to a file, or to standard er
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -32,6 +33,10 @@ DEBUG_VARIABLE = "GEARTRAIN_DEBUG"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `geartrain ARGUMENTS` (default: this process's); returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Users' text may hold what cannot be encoded (a lone surrogate, say); what it looks like is `\udcff`.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
         sys.stdout.flush()
