@@ -37,7 +37,7 @@ demo: $(STAMP)
 	@$(BIN)/python examples/shop/demo.py
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadscope $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check --quiet .

@@ -112,7 +112,7 @@ def commands(registration: str, delta: Delta, history: int) -> list[Command]:
 
 
 def _sendable(item: str | float) -> str | int | float:
-    r"""What a user's error says may hold lone surrogates, which are no UTF-8: they are shown as `\\udcff`."""
+    r"""What a user's error says may hold lone surrogates, which are no UTF-8: they are shown as `\udcff`."""
     return item.encode("utf-8", "backslashreplace").decode() if isinstance(item, str) else item
 
 
