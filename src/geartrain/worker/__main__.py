@@ -19,7 +19,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from queue import SimpleQueue
+from typing import NoReturn
 
 from geartrain.config import URL_VARIABLE, WorkerSettings
 from geartrain.errors import ArgumentError, GeartrainError
@@ -40,15 +42,32 @@ def main() -> int:
         name = os.environ.pop(ID_VARIABLE, None)
         worker = Worker(_endpoint(), settings, name, on_ready=parent.ready if parent else None)
         _log_as(worker.id)
-        _stop_on_signals(worker)
+        _stop_on_signals(worker, settings.stop_deadline + GRACE / 2)
         if parent is not None:
             parent.follow()
-        worker.run()
+        running = worker.run()
     except GeartrainError as error:
         logging.basicConfig()
         logger.error("%s", error)  # noqa: TRY400 - a traceback of ours tells users nothing
         return 1
+    if running:
+        # Not through the interpreter's own end: threads that run on meanwhile can make that abort.
+        _end()
+    threading.Thread(target=_end_later, name="geartrain-end", daemon=True).start()
     return 0
+
+
+def _end_later() -> None:
+    """Threads of user code that are no daemons would keep this process for ever."""
+    time.sleep(GRACE / 2)
+    logger.warning("threads that user code has started still run; they are ended")
+    _end()
+
+
+def _end() -> NoReturn:
+    """End this process now, with what has been logged."""
+    logging.shutdown()
+    os._exit(0)
 
 
 def _endpoint() -> Endpoint:
@@ -74,8 +93,8 @@ def _log_as(worker: str) -> None:
     logging.getLogger("geartrain").setLevel(logging.INFO)
 
 
-def _stop_on_signals(worker: Worker) -> None:
-    """SIGTERM and SIGINT stop the worker.
+def _stop_on_signals(worker: Worker, patience: float) -> None:
+    """SIGTERM and SIGINT stop the worker; `patience` seconds later (a server that is silent, say) it is ended.
 
     A handler may interrupt the main thread anywhere, also within an `Event` whose lock it holds: `worker.stop()` there
     could wait for itself. So a thread calls it; `SimpleQueue.put` is made for handlers.
@@ -85,9 +104,11 @@ def _stop_on_signals(worker: Worker) -> None:
         signal.signal(number, lambda received, _frame: requests.put(received))
 
     def wait() -> None:
-        while True:
-            requests.get()
-            worker.stop()
+        requests.get()
+        worker.stop()
+        time.sleep(patience)
+        logger.warning("not stopped after %g s, and ended now: what is not committed will run again", patience)
+        _end()
 
     threading.Thread(target=wait, name="geartrain-signals", daemon=True).start()
 

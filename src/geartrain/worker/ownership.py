@@ -161,5 +161,5 @@ class Ownership:
         return [*self.open.values(), *self._closing.values()]
 
     def release_all(self) -> None:
-        """At the end: give every lease up, whatever still runs."""
-        self._leases.release([item.key for item in self.everything()])
+        """At the end: give up every lease but those of executions that still run."""
+        self._leases.release([item.key for item in self.everything() if not item.running])

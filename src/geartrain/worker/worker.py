@@ -36,6 +36,7 @@ from geartrain.worker.assignment import share
 from geartrain.worker.committer import Committer
 from geartrain.worker.deployments import Deployments
 from geartrain.worker.discovery import Discovery
+from geartrain.worker.failures import FailureLog
 from geartrain.worker.keyevents import KeyEvents
 from geartrain.worker.leases import KEY_EVENTS, Leases, Renewal
 from geartrain.worker.membership import Member, Membership, view
@@ -110,6 +111,7 @@ class Worker:
         self._events = KeyEvents(self._connection("events"), self._trouble)
         self._deployments = Deployments(endpoint)
         leases = Leases(self._link, self.id, settings.lease_ttl)
+        self._failures = FailureLog(time.monotonic)
         hooks = Hooks(self._committer.progressed, self._drained, self._aborted, self._failed)
         self._ownership = Ownership(settings, leases, self._pool, hooks)
         self._members: dict[str, Member] = {}
@@ -120,7 +122,7 @@ class Worker:
         self._aborting: set[str] = set()
         self._known: set[str] = set()
         self._removed: set[str] = set()
-        self._assigned = False
+        self._assigned = self._away = False
 
     def _connection(self, purpose: str) -> Link:
         # Long enough for a blocking read; short enough that a silent network is noticed within the lease time.
@@ -129,8 +131,13 @@ class Worker:
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Work until `stop` is called; then let running executions finish, commit, and give everything up."""
+    def run(self) -> int:
+        """Work until `stop` is called; then let running executions finish, commit, and give everything up.
+
+        Returns:
+            How many executions still run because they did not end within the stop deadline. Their leases are kept, so
+            that nobody else executes their batches until they have expired: this process should end before.
+        """
         install(self._endpoint)
         for part in (self._pool, self._reading, self._committer, self._discovery):
             part.start()
@@ -150,10 +157,13 @@ class Worker:
                 logger.error("the server refuses what a worker needs, next try in %.1f s: %s", wait, error)  # noqa: TRY400
             self._wake.wait(wait)
             self._wake.clear()
-        self._finish()
+        return self._finish()
 
     def stop(self) -> None:
-        """Make `run` return soon; may be called from a signal handler, and more than once."""
+        """Make `run` return soon; may be called more than once, from any thread.
+
+        Not from a signal handler: it could interrupt this thread within the lock that it needs. Let a thread call it.
+        """
         self._stopping.set()
         self._wake.set()
 
@@ -184,8 +194,8 @@ class Worker:
     def _ready(self) -> bool:
         return self._assigned and not self._deployments.loading and self._ownership.settled and self._events.ready
 
-    def _finish(self) -> None:
-        """A clean end: nothing new, running executions finish, commits, leases, and this worker's name."""
+    def _finish(self) -> int:
+        """A clean end: nothing new, running executions finish, commits, leases, and this worker's name; as `run`."""
         deadline = time.monotonic() + self._settings.stop_deadline
         self._discovery.stop()
         self._events.stop()
@@ -194,19 +204,26 @@ class Worker:
             self._ownership.close(key)
         while not self._pool.stop(min(deadline, time.monotonic() + _PATIENCE)) and time.monotonic() < deadline:
             self._quietly(self._ownership.renew)
-        running = [item for item in self._ownership.everything() if item.running]
+        running = sum(item.running for item in self._ownership.everything())
         if running:
-            seconds = self._settings.stop_deadline
-            logger.warning("%d executions still run after %g s; their batches will run again", len(running), seconds)
+            text = "%d executions still run after %g s; their batches will run again when their leases have expired"
+            logger.warning(text, running, self._settings.stop_deadline)
         self._committer.stop(max(deadline, time.monotonic() + 1))
         self._quietly(lambda: self._reports.write(self._ownership.everything(), now=True))
         self._quietly(self._ownership.release_all)
         self._quietly(self._membership.leave)
         self._link.close()
+        return running
 
     def _quietly(self, action: Callable[[], object]) -> None:
+        """Do it, if the server is still there: what is not given up to it expires."""
+        if self._away:
+            return
         try:
             action()
+        except ServerUnavailable as error:
+            self._away = True
+            logger.warning("while stopping: %s", error)
         except GeartrainError as error:
             logger.warning("while stopping: %s", error)
 
@@ -304,8 +321,8 @@ class Worker:
         self._reassign = True
         self._wake.set()
 
-    def _failed(self, partition: Partition, message: str, outcome: str) -> None:
-        logger.warning("%s on %s %s: %s", partition.key[0], shown(partition.name or "key events"), outcome, message)
+    def _failed(self, partition: Partition, outcome: str, message: str, trace: str) -> None:
+        self._failures.failed(partition.key[0], shown(partition.name or "key events"), outcome, message, trace)
 
     def _trouble(self, partition: Partition, reason: str) -> None:
         self._troubles.append((partition.key[0], f"{shown(partition.name)}: {reason}" if partition.name else reason))
