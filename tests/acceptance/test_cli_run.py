@@ -188,10 +188,12 @@ def test_a_failure_is_shown_with_the_users_traceback_and_the_status(cli, script)
     with Link(Endpoint(url)) as link:
         link.call("XADD", "orders", "*", "what", "luck")
     process.wait_for_line(r"^failing: active -> aborted; `geartrain resume failing` starts it again$")
-    process.wait_for_line(r"^failing: step 1, foreach\(work at shop\.py:2\) raised ValueError: no luck on record ")
+    process.wait_for_line(
+        r"failing on orders aborted: step 1, foreach\(work at shop\.py:2\) raised ValueError: no luck on"
+    )
     process.wait_for_line(r"^ValueError: no luck$")
-    assert '/shop.py", line 3, in work\n' in process.stdout
-    assert "src/geartrain" not in process.stdout
+    assert '/shop.py", line 3, in work\n' in process.stderr
+    assert "src/geartrain" not in process.stderr
     assert process.terminate() == 0
 
 

@@ -37,7 +37,7 @@ class FailurePolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamArguments:
-    """`StreamReader.register`'s own arguments; see `docs/reference.md` for what each one does.
+    """`StreamReader.register`'s own arguments; see `docs/reference/builder.md` for what each one does.
 
     Attributes:
         batch: records for one execution, at least 1.

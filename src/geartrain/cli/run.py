@@ -102,7 +102,7 @@ class _Run:
         self._server = server
         self._processes = processes
         self._rates = Rates()
-        self._news = News(lambda name: client.show(name).last_trace)
+        self._news = News()
         self._looked = 0.0
         self._away = False
 
@@ -127,7 +127,7 @@ class _Run:
         self._looked = now
         try:
             infos = self._client.registrations()
-            for text in self._news.of(infos, now):
+            for text in self._news.of(infos):
                 display.say(text)
             display.status(infos, self._rates.add(infos, now), now)
         except GeartrainError as error:

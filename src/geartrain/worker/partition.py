@@ -55,13 +55,13 @@ class Hooks:
         progressed: something is done that is not committed.
         drained: a buffer that was full has room again.
         aborted: the policy stops the registration.
-        failed: an execution failed (for the log).
+        failed: an execution failed: outcome, message, traceback (for the log).
     """
 
     progressed: Callable[[Partition], None]
     drained: Callable[[Partition], None]
     aborted: Callable[[Partition], None]
-    failed: Callable[[Partition, str, str], None]
+    failed: Callable[[Partition, str, str, str], None]
 
 
 class Partition:
@@ -353,7 +353,7 @@ class Partition:
                 self._not_before = time.monotonic() + deployment.policy.interval
             if verdict is Verdict.ABORT:
                 deployment.aborted = True
-        self._hooks.failed(self, message, verdict.value)
+        self._hooks.failed(self, verdict.value, message, trace)
         if verdict is Verdict.ABORT:
             self._hooks.aborted(self)
         elif verdict is Verdict.CONTINUE:

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Iterable
 
-from geartrain.registry.statistics import Delta, commands
-from geartrain.wire import Command, Link
+from geartrain.registry.statistics import Delta, report
+from geartrain.wire import Link
 from geartrain.worker.partition import Partition
 
 logger = logging.getLogger("geartrain.worker")
@@ -37,17 +37,17 @@ class Reports:
         latest: dict[str, str | int | float] = {"last_error": message, "last_error_at": time.time()}
         if trace is not None:
             latest["last_trace"] = trace
-        self._link.pipeline(commands(registration, Delta({}, latest), self._history))
+        self._link.scripts([report(registration, Delta({}, latest), self._history)])
 
     def write(self, partitions: Iterable[Partition], *, now: bool = False) -> None:
         """Write what the partitions' executions have added, where it is time or `now`."""
         if not now and time.monotonic() - self._written < _INTERVAL:
             return
         self._written = time.monotonic()
-        writes: list[Command] = []
+        calls = []
         for partition in partitions:
             delta = partition.drain_tally(self._worker)
             if delta is not None:
-                writes += commands(partition.key[0], delta, self._history)
-        if writes:
-            self._link.pipeline(writes)
+                calls.append(report(partition.key[0], delta, self._history))
+        if calls:
+            self._link.scripts(calls)

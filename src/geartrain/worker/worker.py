@@ -9,7 +9,7 @@
     loader threads   code -> deployments, one for each session that changed                 (deployment)
 
 Each thread has a connection of its own. The main thread is the only one that adds and removes partitions; other threads
-tell it what happened through `_happened`.
+tell it what happened through `_tell`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from enum import Enum
 
 from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
-from geartrain.errors import CommandError, GeartrainError, ServerUnavailable, UnknownRegistration
+from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.readers.entries import id_parts
-from geartrain.registry import Registration, Status, Store
+from geartrain.registry import Registration, Snapshot, Store
 from geartrain.runtime import current, install
 from geartrain.text import shown, to_bytes
 from geartrain.wire import Endpoint, Link
@@ -110,10 +110,9 @@ class Worker:
         self._discovery = Discovery(self._connection("discover"), settings.scan_interval, self._found)
         self._events = KeyEvents(self._connection("events"), self._trouble)
         self._deployments = Deployments(endpoint)
-        leases = Leases(self._link, self.id, settings.lease_ttl)
         self._failures = FailureLog(time.monotonic)
         hooks = Hooks(self._committer.progressed, self._drained, self._aborted, self._failed)
-        self._ownership = Ownership(settings, leases, self._pool, hooks)
+        self._ownership = Ownership(settings, Leases(self._link, self.id, settings.lease_ttl), self._pool, hooks)
         self._members: dict[str, Member] = {}
         self._version = -1
         self._beaten = 0.0
@@ -186,7 +185,7 @@ class Worker:
         if opened or closed:
             self._partitions_changed()
         self._reports.write([*self._ownership.everything(), *closed], now=bool(closed))
-        self._clear_away()
+        self._clear_away(self._removed - {partition.key[0] for partition in self._ownership.everything()})
         if self._on_ready is not None and self._ready():
             self._on_ready()
             self._on_ready = None
@@ -211,6 +210,8 @@ class Worker:
         self._committer.stop(max(deadline, time.monotonic() + 1))
         self._quietly(lambda: self._reports.write(self._ownership.everything(), now=True))
         self._quietly(self._ownership.release_all)
+        self._quietly(lambda: self._note_removed(self._store.snapshot()))
+        self._quietly(lambda: self._clear_away(self._removed))
         self._quietly(self._membership.leave)
         self._link.close()
         return running
@@ -247,12 +248,12 @@ class Worker:
     def _follow(self) -> None:
         snapshot = self._store.snapshot()
         self._version = snapshot.version
-        self._removed |= self._known - snapshot.registrations.keys()
-        self._removed -= snapshot.registrations.keys()
-        self._known = set(snapshot.registrations)
+        self._note_removed(snapshot)
         self._deployments.follow(snapshot)
         for name, deployment in self._deployments.current.items():
-            if name in self._deployments.active and name not in self._aborting:
+            active = self._deployments.active.get(name)
+            resumed = active is not None and active.code_version == deployment.registration.code_version
+            if resumed and name not in self._aborting:
                 deployment.aborted = False
         patterns = {
             name: to_bytes(item.pattern)
@@ -261,6 +262,11 @@ class Worker:
         }
         self._discovery.set_patterns(patterns)
         self._reassign = True
+
+    def _note_removed(self, snapshot: Snapshot) -> None:
+        self._removed |= self._known - snapshot.registrations.keys()
+        self._removed -= snapshot.registrations.keys()
+        self._known = set(snapshot.registrations)
 
     def _take_loaded(self) -> None:
         before = set(map(id, self._deployments.current.values()))
@@ -330,9 +336,7 @@ class Worker:
 
     def _take_news(self) -> None:
         while self._troubles:
-            registration, message = self._troubles.popleft()
-            if registration in self._known:
-                self._reports.trouble(registration, message)
+            self._reports.trouble(*self._troubles.popleft())
         while self._news:
             news, partition = self._news[0]
             if news is News.LOST:
@@ -342,16 +346,14 @@ class Worker:
             elif news is News.GONE:
                 self._ownership.close(partition.key)
             else:
-                self._abort(partition.key[0])
+                self._abort(partition)
             self._news.popleft()
 
-    def _abort(self, registration: str) -> None:
-        if registration in self._deployments.active:
+    def _abort(self, partition: Partition) -> None:
+        registration, deployment = partition.key[0], partition.deployment
+        # Not where new code has come since: it gets its own chance.
+        if deployment.aborted and self._store.abort(registration, deployment.registration.code_version):
             logger.error("%s: aborted; `geartrain resume %s` starts it again", registration, registration)
-            try:
-                self._store.set_status(registration, Status.ABORTED)
-            except UnknownRegistration:
-                logger.info("%s: unregistered meanwhile", registration)
         self._aborting.discard(registration)
         self._follow()
 
@@ -374,9 +376,8 @@ class Worker:
         last = dict(zip(flat[::2], flat[1::2], strict=True))["last-generated-id"]
         return id_parts(last) < id_parts(partition.done[0])
 
-    def _clear_away(self) -> None:
+    def _clear_away(self, removed: set[str]) -> None:
         """Remove what registrations that were removed have left since, through partitions that were still at work."""
-        busy = {partition.key[0] for partition in self._ownership.everything()}
-        for name in self._removed - busy:
+        for name in list(removed):
             self._store.remove_remains([name])
             self._removed.discard(name)
