@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from geartrain import keys
-from geartrain.wire import Command
+from geartrain.wire import Argument, Script
+
+_REPORT = Script.of("geartrain.registry", "lua/report.lua")
 
 COUNTERS = ("triggered", "succeeded", "failed", "aborted", "retried", "dropped", "records", "duration_us")
 
@@ -98,17 +100,14 @@ class Delta:
     executions: Sequence[Execution] = ()
 
 
-def commands(registration: str, delta: Delta, history: int) -> list[Command]:
-    """The commands that add `delta`; `history` executions are kept."""
-    key = keys.stats(registration)
-    made: list[Command] = [("HINCRBY", key, name, amount) for name, amount in delta.counters.items() if amount]
-    if delta.latest:
-        made.append(("HSET", key, *(_sendable(item) for pair in delta.latest.items() for item in pair)))
-    if delta.executions:
-        lines = [json.dumps(asdict(execution)) for execution in delta.executions]
-        made.append(("LPUSH", keys.history(registration), *lines))
-        made.append(("LTRIM", keys.history(registration), 0, history - 1))
-    return made
+def report(registration: str, delta: Delta, history: int) -> tuple[Script, list[Argument], list[Argument]]:
+    """The script call that adds `delta`, where the registration is still there; `history` executions are kept."""
+    counters = {name: amount for name, amount in delta.counters.items() if amount}
+    args: list[Argument] = [registration, history]
+    for fields in (counters, delta.latest):
+        args += [len(fields), *(_sendable(item) for pair in fields.items() for item in pair)]
+    args += [json.dumps(asdict(execution)) for execution in delta.executions]
+    return _REPORT, [keys.REGISTRATIONS, keys.stats(registration), keys.history(registration)], args
 
 
 def _sendable(item: str | float) -> str | int | float:

@@ -46,7 +46,7 @@ def test_a_batch_counts_as_done_only_when_its_deferred_commands_are(place):
     """More commands than are sent together, of `foreach` and of `later`: all are there when the offset has moved."""
     builder = (
         streams()
-        .foreach(lambda record: [execute.later("incr", "later") for _ in range(30)])
+        .foreach(lambda _: [execute.later("incr", "later") for _ in range(30)])
         .foreach(lambda _: execute("incr", "tail"))
     )
     registration = place.register(builder, "s", batch=100)
@@ -72,7 +72,7 @@ def test_an_error_names_the_step_and_the_record_that_issued_it(everywhere, how):
 
     functions = {"tail": tail, "awaited": awaited, "later": later}
     place.link.call("SET", "text", "no number")
-    builder = streams().foreach(lambda _: None).foreach(functions[how]).map(lambda record: len(record))
+    builder = streams().foreach(lambda _: None).foreach(functions[how]).map(len)
     registration = place.register(builder, "s", batch=5, onFailedPolicy="abort")
     add_all(place, "n1", "n2", "text", "n3", "n4")
     place.start()
