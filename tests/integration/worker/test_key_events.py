@@ -198,7 +198,7 @@ def test_the_setting_of_the_server_is_completed_and_what_was_there_stays(everywh
 def test_a_user_who_may_not_configure_is_told_which_line_to_set(valkey, place):
     """The registration's last error names the setting; the worker goes on."""
     registration = place.register(noting(), "k:*")
-    place.link.call("ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all", "-config")
+    place.link.call("ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all", "-config", "+config|get")
     with Workplace(f"redis://worker:secret@127.0.0.1:{valkey.port}") as theirs:
         theirs.start()
         info = place.wait_info(registration, lambda info: info.last_error)

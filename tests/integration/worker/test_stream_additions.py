@@ -59,6 +59,18 @@ def test_from_id_dollar_reads_all_of_a_stream_that_comes_later(place):
     assert place.seen(1) == ["first"]
 
 
+def test_from_id_dollar_with_a_pattern_reads_all_of_a_stream_that_is_made_later(place):
+    """A stream that is found only after it has got entries: none of them was there at the registration."""
+    place.add("s:old", "a", "before")
+    registration = place.register(noting(), "s:*", fromId="$")
+    for number in range(4):
+        place.add("s:new", "a", number)
+    place.add("s:old", "a", "after")
+    place.start()
+    assert sorted(place.seen(5)) == ["0", "1", "2", "3", "after"]
+    place.wait_done(registration, triggered=5)
+
+
 def test_from_id_counts_only_the_first_time(place):
     """Once there is an offset, the next worker goes on from there."""
     registration = place.register(noting(), "s", fromId="2-0")
