@@ -27,7 +27,7 @@ from support.processes import GEARTRAIN, CapturedProcess
 from support.servers import FLAVOURS, VALKEY, ServerPool, required
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
 SEED_VARIABLE = "GEARTRAIN_TEST_SEED"
@@ -47,6 +47,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 _RUN_SEED = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Let a report reach the process that collects them: it takes UTF-8 only, and our tests' data are any bytes."""
+    return _utf8((yield))
+
+
+def _utf8(data: object) -> object:
+    """The same data; what is no UTF-8 in its strings is shown escaped."""
+    match data:
+        case str():
+            return data.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_utf8(key): _utf8(value) for key, value in data.items()}
+        case list():
+            return [_utf8(item) for item in data]
+        case tuple():
+            return tuple(_utf8(item) for item in data)
+        case _:
+            return data
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

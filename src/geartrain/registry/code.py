@@ -7,13 +7,16 @@ All registrations of a session are pickled together, so that they share their sc
 from __future__ import annotations
 
 import hmac
+import io
 import os
 import pickle
 import sys
-from collections.abc import Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -56,13 +59,34 @@ def seal(session: str, codes: Iterable[Code], by_value: Iterable[ModuleType] = (
     """
     with _pickled_by_value(by_value):
         try:
-            blob = cloudpickle.dumps(tuple(codes))
+            blob = _dumps(tuple(codes))
         except Exception as error:
             raise CodeError(
                 f"session {session!r}: its functions cannot be pickled: {error}. What cannot travel to another process"
                 " (a connection, a lock, an open file) belongs in onRegistered"
             ) from error
     return Parcel(session=session, blob=blob, python=PYTHON, signature=_signature(session, PYTHON, blob))
+
+
+def _dumps(value: object) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer).dump(value)
+    return buffer.getvalue()
+
+
+def _reduce_code(code: CodeType) -> tuple[Callable[..., CodeType], tuple[Any, ...]]:
+    factory, arguments = cloudpickle.Pickler.dispatch_table[CodeType](code)
+    return _code_of_file, (code.co_filename, factory, arguments)
+
+
+def _code_of_file(file: str, factory: Callable[..., CodeType], arguments: tuple[Any, ...]) -> CodeType:
+    return factory(*arguments).replace(co_filename=file)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # it ships no types
+    """cloudpickle's, but functions keep the names of their files, which tracebacks show (3.1.3 drops them)."""
+
+    dispatch_table: ClassVar = ChainMap({CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table)
 
 
 def open_parcel(parcel: Parcel) -> tuple[Code, ...]:
