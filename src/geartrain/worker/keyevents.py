@@ -21,7 +21,7 @@ from geartrain.glob import compiled
 from geartrain.readers.values import read_values
 from geartrain.runtime import Context
 from geartrain.text import to_bytes, to_text
-from geartrain.wire import Argument, Link, pack
+from geartrain.wire import ErrorReply, Link, pack, pack_all, raise_for
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.notifications import classes_for, ensure_notifications
 from geartrain.worker.partition import Partition
@@ -76,7 +76,10 @@ class KeyEvents:
         self._condition = threading.Condition()
         self._listeners: list[Listener] = []
         self._generation = 0
+        self._asked = 0
         self._listening = 0
+        self._subscribed: frozenset[tuple[bool, str]] = frozenset()
+        self._unconfirmed = 0
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -113,45 +116,75 @@ class KeyEvents:
         failures = 0
         while not self._stopping:
             try:
+                self._wait_for_listeners()
                 self._subscribe()
-                failures = 0
                 self._listen()
+                failures = 0
             except GeartrainError as error:
                 failures += 1
-                self._listening = 0
-                self._link.close()
+                self._forget_connection()
                 logger.warning("key events: connection lost, events may have been missed: %s", error)
                 with self._condition:
                     if not self._stopping:
                         self._condition.wait(backoff(failures))
         self._link.close()
 
-    def _subscribe(self) -> None:
-        """Ask for the events of all listeners, in a new connection."""
+    def _wait_for_listeners(self) -> None:
+        if self._listeners:
+            return
+        self._forget_connection()
         with self._condition:
             while not self._listeners and not self._stopping:
                 self._condition.wait()
-            listeners, generation = self._listeners, self._generation
+
+    def _forget_connection(self) -> None:
+        self._listening = 0
+        self._subscribed = frozenset()
         self._link.close()
-        needed: frozenset[str] = frozenset().union(*(classes_for(listener.events) for listener in listeners))
-        line = ensure_notifications(self._link, needed)
-        if line is not None:
-            for listener in listeners:
-                reason = f"the server sends no key events; set on the server: {line} (we are not permitted to)"
-                self._trouble(listener.partition, reason)
+
+    def _subscribe(self) -> None:
+        """Ask for the events of all listeners, and no longer for others.
+
+        In one go, on the connection that there is: the server executes the commands of one packet without a gap, so
+        that no event is missed and none comes twice while listeners come and go.
+        """
+        with self._condition:
+            listeners, self._asked = self._listeners, self._generation
+        if not listeners:
+            return
+        self._ensure_notifications(listeners)
+        wanted = _channels(listeners, self._link.endpoint.database)
+        commands = [
+            *(("P" * pattern + "UNSUBSCRIBE", name) for pattern, name in sorted(self._subscribed - wanted)),
+            *(("P" * pattern + "SUBSCRIBE", name) for pattern, name in sorted(wanted - self._subscribed)),
+        ]
         channel = self._link.channel
-        for command in _subscriptions(listeners, self._link.endpoint.database):
-            channel.send(pack(command))
-            for _ in command[1:]:
-                channel.receive()
-        channel.set_timeout(0.25)
-        self._listening = generation
+        channel.set_timeout(_LOOK)
+        channel.send(pack_all(commands))
+        self._subscribed = wanted
+        self._unconfirmed = len(commands)
+
+    def _ensure_notifications(self, listeners: Iterable[Listener]) -> None:
+        needed: frozenset[str] = frozenset().union(*(classes_for(listener.events) for listener in listeners))
+        # A connection of its own: one that listens takes no other commands.
+        with Link(self._link.endpoint, "geartrain:notifications") as link:
+            missing = ensure_notifications(link, needed)
+        if missing is None:
+            return
+        if not missing.known:
+            logger.warning("CONFIG is refused here: key events come only if the server has: %s", missing.line)
+            return
+        for listener in listeners:
+            reason = f"the server sends no key events; set on the server: {missing.line} (we are not permitted to)"
+            self._trouble(listener.partition, reason)
 
     def _listen(self) -> None:
         """Hand messages on until the listeners change."""
         channel = self._link.channel
         heard = asked = time.monotonic()
-        while not self._stopping and self._generation == self._listening:
+        while not self._stopping and self._generation == self._asked:
+            if not self._unconfirmed:
+                self._listening = self._asked
             message = channel.poll()
             now = time.monotonic()
             if message is None:
@@ -163,8 +196,15 @@ class KeyEvents:
                     asked = now
                 continue
             heard = now
-            if message[0] in ("message", "pmessage"):
-                self._hand_on(to_bytes(message[-2]), to_bytes(message[-1]))
+            self._take(message)
+
+    def _take(self, message: Any) -> None:
+        if isinstance(message, ErrorReply):
+            raise_for(message, ("SUBSCRIBE",))
+        if message[0] in ("message", "pmessage"):
+            self._hand_on(to_bytes(message[-2]), to_bytes(message[-1]))
+        elif message[0] != "pong":
+            self._unconfirmed -= 1
 
     def _hand_on(self, channel_name: bytes, key: bytes) -> None:
         if key.startswith(keys.PREFIX):
@@ -178,6 +218,9 @@ class KeyEvents:
                     listener.partition.offer([[event, key]])
 
 
+_LOOK = 0.25
+"""Seconds between two looks at whether the listeners have changed, where nothing happens."""
+
 _PING_AFTER = 10.0
 """Seconds of silence after which the connection is checked."""
 
@@ -190,12 +233,12 @@ def _listener(partition: Partition) -> Listener:
     return Listener(partition, to_bytes(registration.pattern), events)
 
 
-def _subscriptions(listeners: Iterable[Listener], database: int) -> list[list[Argument]]:
-    """The commands that subscribe: by pattern where somebody wants all events, else by event."""
+def _channels(listeners: Iterable[Listener], database: int) -> frozenset[tuple[bool, str]]:
+    """What to subscribe to, as (whether it is a pattern, name): all events where somebody wants all, else by event."""
     prefix = f"__keyevent@{database}__:"
     events: set[str] = set()
     for listener in listeners:
         if listener.events is None:
-            return [["PSUBSCRIBE", prefix + "*"]]
+            return frozenset({(True, prefix + "*")})
         events |= listener.events
-    return [["SUBSCRIBE", *(prefix + event for event in sorted(events))]]
+    return frozenset((False, prefix + event) for event in events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from geartrain.errors import CommandError
 from geartrain.wire import Link
@@ -75,6 +76,19 @@ _ALL = frozenset("g$lshzxet")
 """What the class `A` stands for, as far as it concerns us (modules' own events apart)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What we are not permitted to turn on.
+
+    Attributes:
+        line: what to set on the server.
+        known: whether it is missing for certain; else we are not permitted to look either.
+    """
+
+    line: str
+    known: bool
+
+
 def classes_for(events: Iterable[str] | None) -> frozenset[str]:
     """The classes of the server's setting that are needed for these events; None: all events."""
     if events is None:
@@ -93,8 +107,8 @@ def missing_flags(setting: str, needed: frozenset[str]) -> str:
     return "".join(sorted(missing))
 
 
-def ensure_notifications(link: Link, needed: frozenset[str]) -> str | None:
-    """Turn on what is needed, where we may; returns None, or the line that the user has to set."""
+def ensure_notifications(link: Link, needed: frozenset[str]) -> Missing | None:
+    """Turn on what is needed, where we may; returns None, or what the user has to do."""
     try:
         reply = link.call("CONFIG", "GET", _SETTING)
         setting = reply[1] if reply else ""
@@ -107,5 +121,5 @@ def ensure_notifications(link: Link, needed: frozenset[str]) -> str | None:
     try:
         link.call("CONFIG", "SET", _SETTING, wanted)
     except CommandError:
-        return f"{_SETTING} {wanted}"
+        return Missing(f"{_SETTING} {wanted}", known=setting is not None)
     return None
