@@ -9,6 +9,7 @@ redis-py parses the URL, connects, authenticates and speaks TLS; after that the 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -93,7 +94,9 @@ class Endpoint:
         except redis.ResponseError as error:
             raise CommandError("HELLO", str(error)) from error
         if name is not None:
-            channel.request(("CLIENT", "SETNAME", name))
+            # A courtesy to whoever reads CLIENT LIST: some managed servers refuse CLIENT altogether.
+            with suppress(CommandError):
+                channel.request(("CLIENT", "SETNAME", name))
         return channel
 
     def _sentinel_pool(self) -> ConnectionPool:
