@@ -35,6 +35,8 @@ class WorkerSettings:
         block: seconds that an idle read waits in the server.
         prefetch: records that a partition may hold in memory beyond its running batch (at least one batch is allowed).
         read_budget: records that one read may bring, over all partitions.
+        buffer_memory: bytes of entries (estimated) that all partitions together may hold; beyond, a partition is read
+            for only when it holds less than a batch.
         stop_deadline: seconds that a stop waits for running executions.
         history: executions that a registration's history keeps.
     """
@@ -47,5 +49,6 @@ class WorkerSettings:
     block: float = 2.0
     prefetch: int = 4000
     read_budget: int = 20000
+    buffer_memory: int = 256 * 1024 * 1024
     stop_deadline: float = 30.0
     history: int = 100

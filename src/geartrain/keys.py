@@ -17,6 +17,7 @@
 | other keys | type | what it holds | written by | goes away |
 |---|---|---|---|---|
 | `geartrain:{<tag>}:lease:<id>:<stream>` | string | the owner's token | workers | at release, or by TTL |
+| `geartrain:{<tag>}:tries:<id>:<stream>` | string | owners since the last commit | workers | at a commit, or by TTL |
 
 On a stream: the consumer group `geartrain:<id>`, whose last-delivered-id is the committed offset.
 
@@ -74,6 +75,11 @@ def group(registration: str) -> bytes:
 def lease(registration: str, stream: bytes) -> bytes:
     """The lease of the partition (registration, stream), in the slot of the stream."""
     return b"geartrain:{%s}:lease:%s:%s" % (hash_tag(stream), registration.encode(), stream)
+
+
+def tries(registration: str, stream: bytes) -> bytes:
+    """How many workers have begun with the partition's next batch and have not committed it, in the stream's slot."""
+    return b"geartrain:{%s}:tries:%s:%s" % (hash_tag(stream), registration.encode(), stream)
 
 
 def hash_tag(key: bytes) -> bytes:

@@ -58,6 +58,16 @@ class RunningWorker:
         """Whether its main thread lives."""
         return self._thread.is_alive()
 
+    def code_versions(self, registration: str) -> set[int]:
+        """The versions of the code that its partitions of a registration run."""
+        partitions = list(self.worker._ownership.open.values())
+        return {item.deployment.registration.code_version for item in partitions if item.key[0] == registration}
+
+    @property
+    def closing(self) -> bool:
+        """Whether it is giving partitions up."""
+        return self.worker._ownership.closing
+
     def wait_ready(self) -> Self:
         """Wait until its registrations are live."""
         assert self._ready.wait(_START), f"worker {self.id} was not ready within {_START:g} s"

@@ -46,7 +46,8 @@ class StreamArguments:
         on_failed_retry_interval: seconds between two tries of a batch.
         max_retries: tries after the first before `retry` becomes `abort`; None: no limit.
         trim_stream: delete entries that every consumer group of the stream has passed, after the commit.
-        from_id: where a stream is read from the first time (an entry id, or `$` for what is new).
+        from_id: where a stream is read from the first time: an entry id, or `$` for what is added after the
+            registration.
     """
 
     batch: int = 1

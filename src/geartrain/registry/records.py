@@ -56,6 +56,7 @@ class Registration:
         arguments: the reader's own arguments.
         position: which `Code` of the session's code is this registration's.
         code_version: tells one submission of the session from any other; it grows.
+        since_ms: the server's time at which it was registered first, in milliseconds since 1970; set by the store.
         python: the minor version of Python that pickled it, for example `3.11`.
     """
 
@@ -70,6 +71,7 @@ class Registration:
     position: int
     code_version: int
     python: str
+    since_ms: int = 0
 
     @property
     def delivery(self) -> Delivery:

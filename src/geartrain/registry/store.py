@@ -104,7 +104,7 @@ class Store:
     def submit(self, session: Session, registrations: Sequence[Registration], parcel: Parcel, source: str) -> Submitted:
         """Keep a session: upgrade the registrations that are there, add the new ones, remove the missing ones.
 
-        `session.version` and each registration's `code_version` are set here.
+        `session.version` and each registration's `code_version` and `since_ms` are set here.
 
         Raises:
             ArgumentError: an id belongs to another session.
@@ -124,7 +124,14 @@ class Store:
         version = self._session_version(session.name) + 1
         session = replace(session, version=version)
         code_version = self._new_code_version(existing.values())
-        wanted = {item.id: replace(item, code_version=code_version) for item in registrations}
+        wanted = {
+            item.id: replace(
+                item,
+                code_version=code_version,
+                since_ms=existing[item.id].since_ms if item.id in existing else code_version,
+            )
+            for item in registrations
+        }
         own = {key for key, item in existing.items() if item.session == session.name}
         removed = own - wanted.keys()
         changes: list[Command] = [
@@ -256,7 +263,7 @@ class Store:
             commands: list[Command] = []
             for stream in self.streams(registration):
                 # The lease first: without it, a worker that is just committing cannot make the group again.
-                commands.append(("DEL", keys.lease(registration, stream)))
+                commands.append(("DEL", keys.lease(registration, stream), keys.tries(registration, stream)))
                 commands.append(("XGROUP", "DESTROY", stream, keys.group(registration)))
             commands.append(("DEL", keys.stats(registration)))
             commands.append(("DEL", keys.history(registration)))

@@ -43,6 +43,11 @@ class Buffer:
         return self._count >= self.capacity or (self._count >= self._batch and self._count * self._size > _LARGE)
 
     @property
+    def weight(self) -> float:
+        """About how many bytes the entries take."""
+        return self._count * self._size
+
+    @property
     def roomy(self) -> bool:
         """Whether a buffer that was full should be read for again: early enough that it does not run empty."""
         if self._count < self._batch:

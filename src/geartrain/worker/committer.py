@@ -148,7 +148,10 @@ class Committer:
             count = partition.entries_read + done[1]
         trim, settled = int(partition.deployment.trim), int(partition.settled)
         args: list[Argument] = [self._token, keys.group(registration), done[0], count, trim, settled]
-        return COMMIT, [keys.lease(registration, stream), stream], args
+        names: list[Argument] = [keys.lease(registration, stream), stream]
+        if partition.tries:
+            names.append(keys.tries(registration, stream))
+        return COMMIT, names, args
 
     def _outcome(self, partition: Partition, done: tuple[str, int], reply: object) -> None:
         if isinstance(reply, ErrorReply):
@@ -162,6 +165,7 @@ class Committer:
         else:
             outcome, count = cast("tuple[int, int]", reply)
             partition.committed = done
+            partition.tries = 0
             partition.entries_read = count - done[1] if count >= 0 else None
             if outcome == 3:
                 self.counts_entries = False

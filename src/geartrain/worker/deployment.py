@@ -14,9 +14,11 @@ from geartrain.config import Dialect
 from geartrain.errors import GeartrainError, ServerUnavailable, StepError, message_of
 from geartrain.pipeline import Pipeline, compile_pipeline
 from geartrain.pipeline.describe import user_trace
+from geartrain.readers.entries import before
 from geartrain.registry import Code, Registration, Store, open_parcel
 from geartrain.runtime import EXECUTES, CallSites, Context, call_sites, enter
 from geartrain.wire import Endpoint, Link
+from geartrain.worker.leases import Beginning
 from geartrain.worker.policy import Policy
 
 from geartrain.builder.requests import FailurePolicy  # isort: skip
@@ -34,7 +36,7 @@ class Deployment:
         duration: seconds after which a partial batch is executed; 0: never.
         policy: what a failure means.
         trim: whether entries are deleted once every group has passed them.
-        from_id: where a stream is read from the first time.
+        beginning: where a stream is read from the first time.
         aborted: whether its policy has stopped it (the registry will say so too).
     """
 
@@ -45,7 +47,7 @@ class Deployment:
     duration: float
     policy: Policy
     trim: bool
-    from_id: str
+    beginning: Beginning
     aborted: bool = field(default=False)
 
     @property
@@ -68,7 +70,7 @@ def deploy(registration: Registration, code: Code) -> Deployment:
             duration=arguments.duration / 1000,
             policy=Policy(arguments.on_failed_policy, arguments.on_failed_retry_interval, arguments.max_retries),
             trim=arguments.trim_stream,
-            from_id=arguments.from_id,
+            beginning=Beginning(before(arguments.from_id), before(f"{registration.since_ms}-0")),
         )
     return Deployment(
         registration=registration,
@@ -78,7 +80,7 @@ def deploy(registration: Registration, code: Code) -> Deployment:
         duration=0,
         policy=Policy(FailurePolicy.CONTINUE, 0, None),
         trim=False,
-        from_id="0-0",
+        beginning=Beginning("0-0", "0-0"),
     )
 
 

@@ -27,6 +27,10 @@ KEY_EVENTS = keys.PREFIX + b"key-events"
 name, because keys of Geartrain's own are not read."""
 
 
+_TRIES_TTL_MS = 600_000
+"""Milliseconds after which it is forgotten that an owner ended without a commit."""
+
+
 class Renewal(IntEnum):
     """What `renew` found."""
 
@@ -37,16 +41,33 @@ class Renewal(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a stream is read from the first time.
+
+    Attributes:
+        after: an entry id, or `$`.
+        registered: the id just before the time of the registration: what `$` means for a stream that has got entries
+            since.
+    """
+
+    after: str
+    registered: str
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """A partition that is ours now.
 
     Attributes:
         offset: the id after which to read; None: there is no stream yet.
         entries_read: the server's count of entries up to the offset; None where it keeps none.
+        tries: owners, this one included, that have begun with what comes next and have not committed it; 0 where
+            nothing is there yet.
     """
 
     offset: str | None
     entries_read: int | None
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +91,29 @@ class Leases:
         self._token = token
         self._ttl_ms = max(1, round(ttl * 1000))
 
-    def open(self, wanted: Sequence[tuple[PartitionKey, str]]) -> list[Opened | Refused | None]:
+    def open(self, wanted: Sequence[tuple[PartitionKey, Beginning]]) -> list[Opened | Refused | None]:
         """Take leases.
 
         Args:
-            wanted: partitions, each with the id at which it begins if it has no group yet.
+            wanted: partitions, each with where it begins if it has no group yet.
 
         Returns:
             For each one Opened, Refused, or None where another worker has it.
         """
-        calls = [self._open_call(key, from_id) for key, from_id in wanted]
+        calls = [self._open_call(key, beginning) for key, beginning in wanted]
         replies = self._link.scripts(calls)
         opened = [_opened(reply) for reply in replies]
         known = [key for (key, _), item in zip(wanted, opened, strict=True) if isinstance(item, Opened)]
         self._link.pipeline([("SADD", keys.streams(key[0]), key[1]) for key in known if key[1] != KEY_EVENTS])
         return opened
 
-    def _open_call(self, key: PartitionKey, from_id: str) -> tuple[Script, list[Argument], list[Argument]]:
+    def _open_call(self, key: PartitionKey, beginning: Beginning) -> tuple[Script, list[Argument], list[Argument]]:
         registration, stream = key
         if stream == KEY_EVENTS:
             return TAKE, [key_events_lease(registration)], [self._token, self._ttl_ms]
-        lease = keys.lease(registration, stream)
-        return OPEN, [lease, stream], [self._token, self._ttl_ms, keys.group(registration), from_id]
+        names: list[Argument] = [keys.lease(registration, stream), stream, keys.tries(registration, stream)]
+        begin: list[Argument] = [beginning.after, beginning.registered]
+        return OPEN, names, [self._token, self._ttl_ms, keys.group(registration), *begin, _TRIES_TTL_MS]
 
     def renew(self, owned: Sequence[PartitionKey]) -> list[Renewal]:
         """Keep leases; what became of each."""
@@ -106,12 +128,20 @@ class Leases:
             Renewal.LOST if isinstance(reply, ErrorReply) else Renewal(reply) for reply in self._link.scripts(calls)
         ]
 
-    def release(self, owned: Sequence[PartitionKey]) -> None:
-        """Give leases up, so that others need not wait for them to expire."""
-        self._link.scripts(
-            (RELEASE, [key_events_lease(name) if stream == KEY_EVENTS else keys.lease(name, stream)], [self._token])
-            for name, stream in owned
-        )
+    def release(self, owned: Sequence[tuple[PartitionKey, bool]]) -> None:
+        """Give leases up, so that others need not wait for them to expire.
+
+        Args:
+            owned: partitions, each with whether this worker counts as a try that has not committed.
+        """
+        self._link.scripts((RELEASE, _release_keys(key, tried=tried), [self._token]) for key, tried in owned)
+
+
+def _release_keys(key: PartitionKey, *, tried: bool) -> list[Argument]:
+    registration, stream = key
+    if stream == KEY_EVENTS:
+        return [key_events_lease(registration)]
+    return [keys.lease(*key), keys.tries(*key)] if tried else [keys.lease(*key)]
 
 
 def key_events_lease(registration: str) -> bytes:
@@ -128,4 +158,4 @@ def _opened(reply: Any) -> Opened | Refused | None:
         return None
     if reply[0] == -1:
         return Refused(f"the key holds a {reply[1]}, not a stream")
-    return Opened(reply[1] or None, reply[2] if reply[2] >= 0 else None)
+    return Opened(reply[1] or None, reply[2] if reply[2] >= 0 else None, reply[3])

@@ -6,18 +6,19 @@ wanted ──lease taken──> open ──not wanted any more, or lost──> c
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Mapping
 
 from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
-from geartrain.readers.entries import before
 from geartrain.text import shown, to_text
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.keyevents import KeyEventSource
 from geartrain.worker.leases import KEY_EVENTS, Leases, Opened, Refused, Renewal
 from geartrain.worker.partition import Hooks, Partition
+from geartrain.worker.policy import caution
 from geartrain.worker.pool import Pool
 from geartrain.worker.streams import StreamSource
 
@@ -84,7 +85,7 @@ class Ownership:
         ]
         if not missing:
             return [], []
-        outcomes = self._leases.open([(key, before(self._wanted[key].from_id)) for key in missing])
+        outcomes = self._leases.open([(key, self._wanted[key].beginning) for key in missing])
         opened: list[Partition] = []
         refused: list[tuple[PartitionKey, str]] = []
         for key, outcome in zip(missing, outcomes, strict=True):
@@ -109,11 +110,19 @@ class Ownership:
             capacity=self._settings.prefetch,
             history=self._settings.history,
         )
-        start = before(deployment.from_id)
+        start = deployment.beginning.after
         offset = outcome.offset or ("0-0" if start == "$" else start)
         partition.read_id = offset
         partition.done = partition.committed = (offset, 0)
         partition.entries_read = outcome.entries_read
+        partition.tries = outcome.tries
+        wait = caution(outcome.tries)
+        if wait:
+            # Not the same for all partitions of a process that died: those that are not to blame get ahead.
+            wait *= random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+            text = "%s: %d workers in a row ended with the next batch of %s and did not commit it; it waits for %.1f s"
+            logger.warning(text, key[0], outcome.tries - 1, shown(partition.name or ""), wait)
+            partition.wait(asked + wait)
         partition.renewed(asked + self._settings.lease_ttl)
         self.open[key] = partition
         return partition
@@ -136,7 +145,7 @@ class Ownership:
         """Release what is closed and committed; returns it."""
         closed = [item for item in self._closing.values() if item.closed and item.clean]
         if closed:
-            self._leases.release([item.key for item in closed])
+            self._leases.release([(item.key, item.tries > 0) for item in closed])
             for item in closed:
                 del self._closing[item.key]
         return closed
@@ -162,4 +171,4 @@ class Ownership:
 
     def release_all(self) -> None:
         """At the end: give up every lease but those of executions that still run."""
-        self._leases.release([item.key for item in self.everything() if not item.running])
+        self._leases.release([(item.key, item.tries > 0) for item in self.everything() if not item.running])

@@ -81,6 +81,7 @@ class Partition:
         read_id: the last entry that was read into the buffer; the reader's.
         done: (id, count): the last entry of the last finished batch, and entries finished since the lease was taken.
         lease_until: the time of `time.monotonic` until which the lease is certainly ours.
+        tries: owners that have begun with what comes next, this one included; 0 once it has committed something.
         entries_read: the server's count of entries before the first one read here; None where it keeps none.
     """
 
@@ -105,6 +106,7 @@ class Partition:
         self.lease_until = 0.0
         self.entries_read: int | None = None
         self.commit_queued = False
+        self.tries = 0
         self._capacity = capacity
         self._source = source
         self._pool = pool
@@ -126,10 +128,24 @@ class Partition:
 
     @property
     def full(self) -> bool:
-        """Whether nothing should be read for it now; once that was said, `drained` tells when it is over."""
+        """Whether nothing more should be read for it now; once that was said, `drained` tells when it is over."""
+        return not self.has_room(tight=False)
+
+    def has_room(self, *, tight: bool) -> bool:
+        """Whether more should be read for it now; once that was denied, `drained` tells when it is over.
+
+        Args:
+            tight: memory is short: only what is missing for a batch.
+        """
         with self._lock:
-            self._was_full = self._closing or self._buffer.full
-            return self._was_full
+            enough = tight and len(self._buffer) >= self.deployment.batch
+            self._was_full = self._closing or self._buffer.full or enough
+            return not self._was_full
+
+    @property
+    def weight(self) -> float:
+        """About how many bytes its buffer takes."""
+        return self._buffer.weight
 
     @property
     def appetite(self) -> int:
@@ -175,6 +191,11 @@ class Partition:
             self._buffer.clear()
             if self._state is not State.RUNNING:
                 self._state = State.CLOSED
+
+    def wait(self, until: float) -> None:
+        """Run nothing before that time of `time.monotonic`."""
+        with self._lock:
+            self._not_before = until
 
     def upgrade(self, deployment: Deployment) -> None:
         """Run other code from the next batch on; a batch that waits for its next try gets it at once."""

@@ -10,6 +10,11 @@ from geartrain.builder.requests import FailurePolicy
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 
+_UNSUSPECTED = 2
+"""Owners in a row that may end without a commit before their successor waits."""
+
+_LONGEST_CAUTION = 30.0
+
 
 class Verdict(Enum):
     """What happens next."""
@@ -47,3 +52,15 @@ class Policy:
 def backoff(failures: int) -> float:
     """Seconds to wait for a server that has now been unavailable `failures` times in a row (at least once)."""
     return min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** (min(failures, 10) - 1))
+
+
+def caution(tries: int) -> float:
+    """Seconds to wait before a batch that owners of its partition have begun with and not committed.
+
+    They may have been killed for other reasons, so the first few do not count. But a record that ends every process
+    that takes it must not keep those processes from all other partitions.
+
+    Args:
+        tries: how many, the present owner included; 0: nobody.
+    """
+    return 0.0 if tries <= _UNSUSPECTED else min(_LONGEST_CAUTION, 0.5 * 2.0 ** (min(tries, 20) - _UNSUSPECTED - 1))

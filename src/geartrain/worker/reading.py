@@ -52,17 +52,19 @@ class StreamReading:
         worker: this worker's id.
         block: seconds that an idle read waits in the server.
         budget: records that one read may bring.
+        memory: bytes of entries (estimated) that all partitions may hold.
         trouble: called with a partition and the reason why its stream cannot be read.
     """
 
     def __init__(
-        self, link: Link, worker: str, block: float, budget: int, trouble: Callable[[Partition, str], None]
+        self, link: Link, worker: str, block: float, budget: int, memory: int, trouble: Callable[[Partition, str], None]
     ) -> None:
         self._link = link
         self._wake_key = keys.wake(worker)
         self._wake_id = "0-0"
         self._block_ms = max(1, round(block * 1000))
         self._budget = budget
+        self._memory = memory
         self._trouble = trouble
         self._condition = threading.Condition()
         self._partitions: dict[bytes, list[Partition]] = {}
@@ -157,11 +159,12 @@ class StreamReading:
     def _readable(self, partitions: dict[bytes, list[Partition]]) -> dict[bytes, list[Partition]]:
         """The streams to read, each with those of its partitions that have room."""
         now = time.monotonic()
+        tight = sum(item.weight for items in partitions.values() for item in items) > self._memory
         streams = {}
         for stream, items in partitions.items():
             if self._misfits and self._misfits.get(stream, 0.0) > now:
                 continue
-            roomy = [item for item in items if not item.full]
+            roomy = [item for item in items if item.has_room(tight=tight)]
             if roomy:
                 streams[stream] = roomy
         return streams

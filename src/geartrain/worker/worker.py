@@ -102,7 +102,12 @@ class Worker:
         self._reports = Reports(self._link, self.id, settings.history)
         self._pool = Pool(endpoint, settings.threads, time.monotonic)
         self._reading = StreamReading(
-            self._connection("read"), self.id, settings.block, settings.read_budget, self._trouble
+            self._connection("read"),
+            self.id,
+            settings.block,
+            settings.read_budget,
+            settings.buffer_memory,
+            self._trouble,
         )
         self._committer = Committer(
             self._connection("commit"), self.id, settings.commit_interval, self._lost, self._gone

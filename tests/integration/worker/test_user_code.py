@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geartrain import GearsBuilder, execute
+from support.waiting import wait_for
 
 
 def streams():
@@ -168,6 +169,7 @@ def test_a_stop_waits_for_the_running_batch(place):
     worker = place.start()
     place.seen(1, "started")
     worker.worker.stop()
+    wait_for(lambda: worker.closing)
     place.link.call("RPUSH", "gate", "open")
     worker.stop()
     assert place.seen(1) == ["0"]

@@ -74,7 +74,7 @@ def test_every_step_is_in_the_reference():
 
 def test_every_setting_of_a_worker_is_in_the_reference_with_its_default():
     """In the order of the code."""
-    wanted = {item.name: f"{item.default:g}" for item in fields(WorkerSettings)}
+    wanted = {item.name: f"{item.default:.12g}" for item in fields(WorkerSettings)}
     assert documented("settings.md", "Worker processes", 1) == wanted
 
 

@@ -1,6 +1,7 @@
 -- Move a partition's offset, if the lease is still ours.
--- KEYS: lease, stream.  ARGV: token, group, id, entries read (-1: unknown), trim (0 or 1), settled (1: all that was read
--- is done; the count is then compared with the server's, which also counts entries that were deleted unread).
+-- KEYS: lease, stream, and tries at an owner's first commit.
+-- ARGV: token, group, id, entries read (-1: unknown), trim (0 or 1), settled (1: all that was read is done; the count is
+-- then compared with the server's, which also counts entries that were deleted unread).
 -- Returns 0: the lease is not ours, nothing was changed; 2: there is no stream any more; else {1, entries read or -1},
 -- or {3, -1}: as 1, and the server keeps no count (before Redis 7.0).
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -36,6 +37,7 @@ if moved.err and count >= 0 then
   outcome, count, moved = 3, -1, set_or_create(-1)
 end
 if moved.err then return redis.error_reply(moved.err) end
+if KEYS[3] then redis.call('DEL', KEYS[3]) end
 
 if ARGV[5] == '1' then
   -- Only what every group of the stream is done with; entry ids compare by their two numbers.
