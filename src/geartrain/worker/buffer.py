@@ -107,6 +107,11 @@ class Buffer:
         self._position = self._count = 0
 
 
+def weight(entries: list[Any]) -> int:
+    """About how many bytes some entries (at least one) of one stream take."""
+    return len(entries) * max(_size(entries[0]), _size(entries[-1]))
+
+
 def _size(entry: Any) -> int:
     """About how many bytes an entry `[id, [field, value, ...]]` takes."""
     body = entry[1]

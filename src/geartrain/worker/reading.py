@@ -7,7 +7,7 @@ A blocking read is ended early by an entry in a stream of this worker's own (`ke
 that it reads: unlike `CLIENT UNBLOCK` this needs no right beyond our own keys, and it cannot come too early.
 
 With many streams, naming them all costs more than reading them. So streams that gave something are read again by
-themselves, without blocking, for a few milliseconds, before all are named again.
+themselves, without blocking, before all are named again: for a time in proportion to what naming all of them took.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from geartrain import keys
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
@@ -24,6 +23,7 @@ from geartrain.readers.entries import id_parts
 from geartrain.text import to_bytes
 from geartrain.wire import Argument, ErrorReply, Link, pack
 from geartrain.wire.channel import UNAVAILABLE
+from geartrain.worker.buffer import weight
 from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
 
@@ -36,7 +36,11 @@ _MOST = 1000
 """Entries of one stream that one read brings: parsing them holds the interpreter for about 2 ms."""
 
 _ALL_AGAIN = 0.01
-"""Seconds after which all streams are named again, however busy some are."""
+"""Seconds after which all streams are named again at the earliest, however busy some are."""
+
+_HOT_SHARE = 8
+"""Or this many times what it took to write the command that names them all: with 10,000 streams most of the time is for
+reading those that have something."""
 
 _MISFIT_RETRY = 5.0
 """Seconds until a stream that cannot be read (another type, no permission) is tried again."""
@@ -72,8 +76,10 @@ class StreamReading:
         self._changed = False
         self._blocking = False
         self._stopping = False
-        self._hot: set[bytes] = set()
-        self._all_read = 0.0
+        # What the buffers hold, at the most.
+        self._held = 0.0
+        self._hot: frozenset[bytes] = frozenset()
+        self._all_due = 0.0
         self._thread = threading.Thread(target=self._run, name="geartrain-read", daemon=True)
 
     # -- called by other threads ---------------------------------------------------------------------------------------
@@ -138,18 +144,22 @@ class StreamReading:
                         self._condition.wait(wait)
 
     def _round(self) -> None:
+        begin = time.monotonic()
         with self._condition:
             self._changed = False
-            streams = self._readable(self._partitions)
+            hot = self._hot if begin < self._all_due and len(self._partitions) >= _MANY else frozenset()
+            streams = self._readable({name: self._partitions[name] for name in hot if name in self._partitions})
+            if not streams:
+                hot, streams = frozenset(), self._readable(self._partitions)
             if not streams:
                 self._condition.wait(1.0)
                 return
-            hot = self._hot_only(streams)
-            if hot:
-                streams = hot
             # From here on a `wake` reaches the server: its entry ends the read even if it is there before.
             self._blocking = not hot
-        reply = self._read(streams, blocking=not hot)
+        command = self._command(streams, blocking=not hot)
+        if not hot:
+            self._all_due = begin + max(_ALL_AGAIN, _HOT_SHARE * (time.monotonic() - begin))
+        reply = self._link.exchange(command, 1)[0]
         self._blocking = False
         if isinstance(reply, ErrorReply):
             self._find_misfits(streams, reply)
@@ -159,7 +169,7 @@ class StreamReading:
     def _readable(self, partitions: dict[bytes, list[Partition]]) -> dict[bytes, list[Partition]]:
         """The streams to read, each with those of its partitions that have room."""
         now = time.monotonic()
-        tight = sum(item.weight for items in partitions.values() for item in items) > self._memory
+        tight = self._tight()
         streams = {}
         for stream, items in partitions.items():
             if self._misfits and self._misfits.get(stream, 0.0) > now:
@@ -169,15 +179,17 @@ class StreamReading:
                 streams[stream] = roomy
         return streams
 
-    def _hot_only(self, streams: dict[bytes, list[Partition]]) -> dict[bytes, list[Partition]]:
-        """Those that gave something last time, if it is worth reading them by themselves; else nothing."""
-        now = time.monotonic()
-        if len(streams) < _MANY or not self._hot or now - self._all_read > _ALL_AGAIN:
-            self._all_read = now
-            return {}
-        return {stream: streams[stream] for stream in self._hot if stream in streams}
+    def _tight(self) -> bool:
+        """Whether all buffers together hold more than they may.
 
-    def _read(self, streams: dict[bytes, list[Partition]], *, blocking: bool) -> Any:
+        They are added up only when it is possible: with 10,000 of them that takes some milliseconds.
+        """
+        if self._held > self._memory:
+            self._held = sum(item.weight for items in self._partitions.values() for item in items)
+        return self._held > self._memory
+
+    def _command(self, streams: dict[bytes, list[Partition]], *, blocking: bool) -> bytes:
+        """The packed `XREAD`."""
         appetite = min(min(item.appetite for item in items) for items in streams.values())
         count = max(1, min(appetite, _MOST, self._budget // len(streams)))
         command: list[Argument] = ["XREAD", "COUNT", count]
@@ -189,7 +201,7 @@ class StreamReading:
         if blocking:
             command.append(self._wake_key)
             ids.append(self._wake_id)
-        return self._link.exchange(pack([*command, *ids]), 1)[0]
+        return pack([*command, *ids])
 
     def _deliver(
         self, reply: list[tuple[str | bytes, list[list[object]]]], streams: dict[bytes, list[Partition]]
@@ -203,7 +215,8 @@ class StreamReading:
             hot.add(stream)
             for partition in streams[stream]:
                 _offer(partition, entries, shared=len(streams[stream]) > 1)
-        self._hot = hot
+            self._held += weight(entries) * len(streams[stream])
+        self._hot = frozenset(hot)
 
     def _find_misfits(self, streams: dict[bytes, list[Partition]], reply: ErrorReply) -> None:
         """One stream that cannot be read fails the whole command: find it, and leave it out for a while."""
