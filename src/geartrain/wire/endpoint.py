@@ -83,7 +83,8 @@ class Endpoint:
         """
         try:
             pool = self._pool or self._sentinel_pool()
-            connection = pool.make_connection()
+            # Not `make_connection`: the pool counts what it makes, and stops at 100, however many were closed since.
+            connection = pool.connection_class(**pool.connection_kwargs)
             connection.connect()
             channel = Channel(connection)
             channel.set_timeout(COMMAND_TIMEOUT)

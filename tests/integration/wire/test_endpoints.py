@@ -33,6 +33,14 @@ def test_a_unix_socket(tmp_path_factory):
         assert "db=3" in link.call("CLIENT", "INFO")
 
 
+def test_connections_do_not_run_out(valkey):
+    """A worker that runs for months, on a network that fails now and then, makes any number of them."""
+    endpoint = Endpoint(valkey.url)
+    for _ in range(250):
+        endpoint.connect().close()
+    assert endpoint.connect().request(("PING",)) == "PONG"
+
+
 def test_a_user_with_a_password_and_a_database(valkey):
     """Special characters are percent-encoded in the URL; the password is shown nowhere."""
     with Link(Endpoint(valkey.url)) as link:
