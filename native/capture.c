@@ -36,6 +36,12 @@ static Job *spare;
 static int spare_count;
 static int is_replica, is_loading;
 
+/* Whether anybody may read what is replicated. `RM_Replicate` costs more than the entry itself (it looks the command up by
+ * name), so it is left out while there can be no append-only file and no replica: each of them begins with a fork (for a
+ * rewrite, or for the data that a new replica gets; what is written before the fork is in those data), with loaded data
+ * (which may bring a replication history along), or with another role. Once it is set it stays. */
+static int is_followed;
+
 static struct {
     unsigned long long events, captured, executed, dropped, too_deep, refused, failed;
 } counters;
@@ -165,7 +171,7 @@ static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModule
         added = 1;
     }
     RM_CloseKey(key);
-    if (!added) return 0;
+    if (!added || !is_followed) return added;
     RedisModuleString *text = RM_CreateStringFromStreamID(NULL, &id);
     RM_Replicate(ctx, "XADD", "ssv", outbox, text, fields, (size_t)(2 * pairs));
     RM_FreeString(NULL, text);
@@ -302,11 +308,18 @@ static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModul
 static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)event, (void)sub, (void)data;
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
+    is_followed = 1;
+}
+
+static void on_fork(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
+    (void)ctx, (void)event, (void)sub, (void)data;
+    is_followed = 1;
 }
 
 static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)ctx, (void)event, (void)data;
     is_loading = sub <= REDISMODULE_SUBEVENT_LOADING_REPL_START;
+    is_followed = 1;
     /* What is loaded brings its hooks along, or has none. */
     if (is_loading) hooks_flush(-1);
 }
@@ -347,6 +360,7 @@ int capture_load(RedisModuleCtx *ctx) {
     field_type = constant("type");
     field_value = constant("value");
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
+    is_followed = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_AOF) != 0 || is_replica;
     int classes = REDISMODULE_NOTIFY_GENERIC | REDISMODULE_NOTIFY_STRING | REDISMODULE_NOTIFY_LIST |
                   REDISMODULE_NOTIFY_SET | REDISMODULE_NOTIFY_HASH | REDISMODULE_NOTIFY_ZSET |
                   REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED | REDISMODULE_NOTIFY_STREAM |
@@ -356,6 +370,7 @@ int capture_load(RedisModuleCtx *ctx) {
                    listen_to(ctx, REDISMODULE_EVENT_LOADING, 1, on_loading) &&
                    listen_to(ctx, REDISMODULE_EVENT_FLUSHDB, 1, on_flush) &&
                    listen_to(ctx, REDISMODULE_EVENT_SWAPDB, 1, on_swap) &&
+                   listen_to(ctx, REDISMODULE_EVENT_FORK_CHILD, 1, on_fork) &&
                    listen_to(ctx, REDISMODULE_EVENT_CRON_LOOP, 1, on_cron)
                ? REDISMODULE_OK
                : REDISMODULE_ERR;
