@@ -51,7 +51,7 @@ typedef struct {
     int (*aux_load)(RedisModuleIO *rdb, int encver, int when);
     void (*aux_save)(RedisModuleIO *rdb, int when);
     int aux_save_triggers;
-    void *unused[9];
+    void (*unused[8])(void);
     void (*aux_save2)(RedisModuleIO *rdb, int when);
 } RedisModuleTypeMethods;
 
