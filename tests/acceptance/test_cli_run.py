@@ -138,12 +138,12 @@ def test_run_takes_the_url_of_the_environment_unless_told_otherwise(cli, script,
     assert server_url(process) == f"redis://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("option", [("--port", "7000"), ("--dir", "data")])
+@pytest.mark.parametrize("option", [("--port", "7000"), ("--dir", "data"), ("--no-module",)])
 def test_options_of_the_embedded_server_are_wrong_use_with_a_url(script, option):
     """Exit code 2, and a message that names them."""
     done = run_cli("run", script(COUNTING), "--url", "redis://127.0.0.1:1", *option)
     assert done.returncode == 2
-    assert "--port and --dir" in done.stderr
+    assert "--port, --dir and --no-module" in done.stderr
 
 
 def test_a_port_that_is_taken_is_said(cli, script, valkey):
