@@ -58,13 +58,7 @@ class Channel:
         connected: _Connected = connection
         self._connection = connected
         self._socket = connected._sock
-        self._reader = hiredis.Reader(
-            encoding="utf-8",
-            errors=HANDLER,
-            notEnoughData=False,
-            replyError=ErrorReply,
-            protocolError=ServerUnavailable,
-        )
+        self._reader = _reader()
         self._buffer = bytearray(_CHUNK)
 
     def fileno(self) -> int:
@@ -124,6 +118,23 @@ class Channel:
     def close(self) -> None:
         """Close the connection; never raises."""
         self._connection.disconnect()
+
+
+def _reader() -> hiredis.Reader:
+    return hiredis.Reader(
+        encoding="utf-8",
+        errors=HANDLER,
+        notEnoughData=False,
+        replyError=ErrorReply,
+        protocolError=ServerUnavailable,
+    )
+
+
+def parse(encoded: bytes) -> Any:
+    """One reply in the server's protocol, as `receive` gives it; False where it is not complete."""
+    reader = _reader()
+    reader.feed(encoded)
+    return restore(reader.gets())
 
 
 def pack(command: Command) -> bytes:
