@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from geartrain.builder.requests import KeysArguments
-from geartrain.errors import GeartrainError
 from geartrain.readers.entries import fields_of
 from geartrain.readers.values import encoded_value, has_value, read_values
 from geartrain.runtime import Context
@@ -31,18 +30,11 @@ class OutboxSource:
     def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any] | None:
         """The records of the first entries, up to the first key that occurs again; None: `records_now` is to read."""
         if context.pending:
+            # The connection is not free; `records_now` comes when it is.
             return None
-        keys: set[str | bytes] = set()
-        for count, (_, fields) in enumerate(entries):
-            key = fields_of(fields)["key"]
-            if key in keys:
-                entries = entries[:count]
-                break
-            keys.add(key)
         try:
-            return self.records_now(entries, deployment, context)
-        except GeartrainError:
-            # One of the keys, or the connection: each batch will find out for itself.
+            return self.records_now(_without_repetition(entries), deployment, context)
+        except Exception:  # noqa: BLE001 - one entry, one key, or the connection: each batch finds out for itself
             return None
 
     def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
@@ -67,6 +59,17 @@ class OutboxSource:
         """The id of the last one."""
         last: str = entries[-1][0]
         return last
+
+
+def _without_repetition(entries: list[Any]) -> list[Any]:
+    """The entries before the first one whose key has occurred."""
+    seen: set[str | bytes] = set()
+    for count, (_, fields) in enumerate(entries):
+        key = fields_of(fields)["key"]
+        if key in seen:
+            return entries[:count]
+        seen.add(key)
+    return entries
 
 
 def _record(event: _Event, kind: str, value: Any) -> dict[str, Any]:
