@@ -4,12 +4,11 @@
     flavour         the name of `server`'s flavour; a test that asks for it alone runs once for each
     url, link       the address of `server`, and a connection to it
     valkey          Valkey 9.1 only, empty: for what does not depend on the server
-    module_server   every flavour in turn that can load the server module, with the module; it is empty
     fresh_server    makes servers that the test may kill and restart
     cli             starts `geartrain ...` processes
     seed            a random.Random that a failed run can be repeated with
 
-`server`, `valkey` and `module_server` are shared, one after the other, by all tests: nobody stops them.
+`server` and `valkey` are shared, one after the other, by all tests: nobody stops them.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import pytest
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
 from support.processes import GEARTRAIN, CapturedProcess
-from support.servers import FLAVOURS, MODULE_FLAVOURS, VALKEY, ServerPool, required
+from support.servers import FLAVOURS, VALKEY, ServerPool, required
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -80,8 +79,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that uses `flavour` or `server` once for each flavour that it is meant for."""
     if "flavour" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("servers")
-        able = MODULE_FLAVOURS if "module_server" in metafunc.fixturenames else FLAVOURS
-        metafunc.parametrize("flavour", marker.args if marker else able)
+        metafunc.parametrize("flavour", marker.args if marker else FLAVOURS)
 
 
 @pytest.fixture(scope="session")
@@ -102,12 +100,6 @@ def server(flavour: str, server_pool: ServerPool) -> EmbeddedServer:
 def valkey(server_pool: ServerPool) -> EmbeddedServer:
     """An empty Valkey 9.1."""
     return server_pool.take(VALKEY)
-
-
-@pytest.fixture
-def module_server(flavour: str, server_pool: ServerPool) -> EmbeddedServer:
-    """An empty server with the server module, of each flavour that can load it in turn."""
-    return server_pool.take(flavour, module=True)
 
 
 @pytest.fixture

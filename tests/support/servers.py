@@ -19,19 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from geartrain import server
 from geartrain.errors import GeartrainError
 from geartrain.server import EmbeddedServer, find_binary
 from geartrain.wire import Endpoint, Link
 
 VALKEY = "valkey-9.1"
 FLAVOURS = (VALKEY, "redis-8.2", "redis-6.2", "redis-debian")
-
-MODULE_FLAVOURS = (VALKEY, "redis-8.2")
-"""Those that can load the server module."""
-
-MODULE_VARIABLE = "GEARTRAIN_MODULE"
-"""The environment variable with the path of the server module, where it is another one than that of the package."""
 
 _SOURCES = {
     VALKEY: "`make setup` installs it",
@@ -68,23 +61,6 @@ def required(flavour: str) -> Path:
     if os.environ.get("CI") == "true" and _expected(flavour):
         pytest.fail(message)
     pytest.skip(message)
-
-
-def required_module() -> Path:
-    """The server module; skips the running test, or fails it in CI, where it is not built."""
-    find = getattr(server, "find_module", None)
-    try:
-        found = find() if find is not None else None
-    except GeartrainError:
-        found = None
-    named = os.environ.get(MODULE_VARIABLE)
-    if named is not None:
-        found = Path(named)
-    if found is not None:
-        return Path(found)
-    if os.environ.get("CI") == "true":
-        pytest.fail("no server module")
-    pytest.skip("no server module: it is built where there is a C compiler")
 
 
 def _expected(flavour: str) -> bool:
@@ -156,21 +132,13 @@ class ServerPool:
     """The shared servers of a test session: each started when a test first asks for it."""
 
     def __init__(self) -> None:
-        self._shared: dict[tuple[str, bool], SharedServer] = {}
+        self._shared: dict[str, SharedServer] = {}
 
-    def take(self, flavour: str, *, module: bool = False) -> EmbeddedServer:
-        """The flavour's server, reset; skips or fails the running test where it is not installed.
-
-        Args:
-            flavour: one of FLAVOURS.
-            module: with the server module loaded.
-        """
-        shared = self._shared.get((flavour, module))
-        if shared is None:
-            options = {"loadmodule": str(required_module())} if module else {}
-            shared = SharedServer(EmbeddedServer.start(binary=required(flavour), options=options))
-            self._shared[flavour, module] = shared
-        return shared.reset()
+    def take(self, flavour: str) -> EmbeddedServer:
+        """The flavour's server, reset; skips or fails the running test where it is not installed."""
+        if flavour not in self._shared:
+            self._shared[flavour] = SharedServer(EmbeddedServer.start(binary=required(flavour)))
+        return self._shared[flavour].reset()
 
     def stop(self) -> None:
         """Stop them all."""
