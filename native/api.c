@@ -1,0 +1,27 @@
+/* The module API by name: the context's first field is the function that finds the others. */
+#include "api.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define GEARTRAIN_DEFINE(name, result, parameters) result(*RM_##name) parameters;
+GEARTRAIN_NEEDED(GEARTRAIN_DEFINE)
+GEARTRAIN_OPTIONAL(GEARTRAIN_DEFINE)
+
+typedef int (*Finder)(const char *name, void *pointer);
+
+const char *api_resolve(RedisModuleCtx *ctx) {
+    Finder find;
+    memcpy(&find, (const void *)ctx, sizeof find);
+    const char *missing = NULL;
+#define FIND_OPTIONAL(name, result, parameters) find("RedisModule_" #name, &RM_##name);
+#define FIND_NEEDED(name, result, parameters)                                                                          \
+    if (find("RedisModule_" #name, &RM_##name) != REDISMODULE_OK && missing == NULL) missing = #name;
+    GEARTRAIN_NEEDED(FIND_NEEDED)
+    GEARTRAIN_OPTIONAL(FIND_OPTIONAL)
+    return missing;
+}
+
+int same_word(const char *a, size_t a_length, const char *b) {
+    return strlen(b) == a_length && strncasecmp(a, b, a_length) == 0;
+}

@@ -1,0 +1,261 @@
+/* The part of the server's module API that Geartrain uses, declared by ourselves and resolved by name at load.
+ *
+ * Redis >= 7.2 and Valkey >= 7.2 offer the same functions under the same names; what only newer servers have is resolved
+ * too and may be NULL (the second list). Types of the server are opaque here. Every function is called through its
+ * pointer `RM_Name`.
+ */
+#ifndef GEARTRAIN_API_H
+#define GEARTRAIN_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+typedef struct RedisModuleCtx RedisModuleCtx;
+typedef struct RedisModuleString RedisModuleString;
+typedef struct RedisModuleKey RedisModuleKey;
+typedef struct RedisModuleCallReply RedisModuleCallReply;
+typedef struct RedisModuleIO RedisModuleIO;
+typedef struct RedisModuleType RedisModuleType;
+typedef struct RedisModuleInfoCtx RedisModuleInfoCtx;
+typedef struct RedisModuleUser RedisModuleUser;
+typedef struct RedisModuleDigest RedisModuleDigest;
+
+typedef struct {
+    uint64_t ms, seq;
+} RedisModuleStreamID;
+
+typedef struct {
+    uint64_t id, version;
+} RedisModuleEvent;
+
+typedef uint64_t RedisModuleTimerID;
+
+typedef int (*RedisModuleCmdFunc)(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+typedef int (*RedisModuleNotificationFunc)(RedisModuleCtx *ctx, int type, const char *event, RedisModuleString *key);
+typedef void (*RedisModulePostNotificationJobFunc)(RedisModuleCtx *ctx, void *pd);
+typedef void (*RedisModuleTimerProc)(RedisModuleCtx *ctx, void *data);
+typedef void (*RedisModuleEventCallback)(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data);
+typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_report);
+
+/* The methods of a data type, in the layout of version 5 (servers since 7.2). */
+typedef struct {
+    uint64_t version;
+    void *(*rdb_load)(RedisModuleIO *rdb, int encver);
+    void (*rdb_save)(RedisModuleIO *rdb, void *value);
+    void (*aof_rewrite)(RedisModuleIO *aof, RedisModuleString *key, void *value);
+    size_t (*mem_usage)(const void *value);
+    void (*digest)(RedisModuleDigest *digest, void *value);
+    void (*free)(void *value);
+    int (*aux_load)(RedisModuleIO *rdb, int encver, int when);
+    void (*aux_save)(RedisModuleIO *rdb, int when);
+    int aux_save_triggers;
+    void (*unused[8])(void);
+    void (*aux_save2)(RedisModuleIO *rdb, int when);
+} RedisModuleTypeMethods;
+
+enum { REDISMODULE_OK = 0, REDISMODULE_ERR = 1, REDISMODULE_APIVER_1 = 1 };
+
+enum {
+    REDISMODULE_READ = 1 << 0,
+    REDISMODULE_WRITE = 1 << 1,
+    REDISMODULE_OPEN_KEY_NOTOUCH = 1 << 16,
+    REDISMODULE_OPEN_KEY_NONOTIFY = 1 << 17,
+    REDISMODULE_OPEN_KEY_NOSTATS = 1 << 18,
+    REDISMODULE_OPEN_KEY_NOEXPIRE = 1 << 19,
+    REDISMODULE_OPEN_KEY_NOEFFECTS = 1 << 20,
+};
+
+enum {
+    REDISMODULE_KEYTYPE_EMPTY = 0,
+    REDISMODULE_KEYTYPE_STRING = 1,
+    REDISMODULE_KEYTYPE_LIST = 2,
+    REDISMODULE_KEYTYPE_HASH = 3,
+    REDISMODULE_KEYTYPE_SET = 4,
+    REDISMODULE_KEYTYPE_ZSET = 5,
+    REDISMODULE_KEYTYPE_MODULE = 6,
+    REDISMODULE_KEYTYPE_STREAM = 7,
+};
+
+enum {
+    REDISMODULE_REPLY_UNKNOWN = -1,
+    REDISMODULE_REPLY_STRING = 0,
+    REDISMODULE_REPLY_ERROR = 1,
+    REDISMODULE_REPLY_INTEGER = 2,
+    REDISMODULE_REPLY_ARRAY = 3,
+    REDISMODULE_REPLY_NULL = 4,
+    REDISMODULE_REPLY_MAP = 5,
+    REDISMODULE_REPLY_SET = 6,
+    REDISMODULE_REPLY_BOOL = 7,
+    REDISMODULE_REPLY_DOUBLE = 8,
+    REDISMODULE_REPLY_BIG_NUMBER = 9,
+    REDISMODULE_REPLY_VERBATIM_STRING = 10,
+};
+
+enum {
+    REDISMODULE_CTX_FLAGS_MASTER = 1 << 2,
+    REDISMODULE_CTX_FLAGS_SLAVE = 1 << 3,
+    REDISMODULE_CTX_FLAGS_READONLY = 1 << 4,
+    REDISMODULE_CTX_FLAGS_CLUSTER = 1 << 5,
+    REDISMODULE_CTX_FLAGS_AOF = 1 << 6,
+    REDISMODULE_CTX_FLAGS_REPLICATED = 1 << 12,
+    REDISMODULE_CTX_FLAGS_LOADING = 1 << 13,
+    REDISMODULE_CTX_FLAGS_ASYNC_LOADING = 1 << 23,
+    REDISMODULE_CTX_FLAGS_SERVER_STARTUP = 1 << 24,
+};
+
+enum {
+    REDISMODULE_NOTIFY_GENERIC = 1 << 2,
+    REDISMODULE_NOTIFY_STRING = 1 << 3,
+    REDISMODULE_NOTIFY_LIST = 1 << 4,
+    REDISMODULE_NOTIFY_SET = 1 << 5,
+    REDISMODULE_NOTIFY_HASH = 1 << 6,
+    REDISMODULE_NOTIFY_ZSET = 1 << 7,
+    REDISMODULE_NOTIFY_EXPIRED = 1 << 8,
+    REDISMODULE_NOTIFY_EVICTED = 1 << 9,
+    REDISMODULE_NOTIFY_STREAM = 1 << 10,
+    REDISMODULE_NOTIFY_MODULE = 1 << 13,
+};
+
+enum { REDISMODULE_STREAM_ADD_AUTOID = 1 << 0 };
+
+enum { REDISMODULE_AUX_BEFORE_RDB = 1 << 0, REDISMODULE_AUX_AFTER_RDB = 1 << 1 };
+
+enum {
+    REDISMODULE_OPTIONS_HANDLE_IO_ERRORS = 1 << 0,
+    REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD = 1 << 2,
+    VALKEYMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION = 1 << 5,
+};
+
+enum {
+    REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED = 0,
+    REDISMODULE_EVENT_FLUSHDB = 2,
+    REDISMODULE_EVENT_LOADING = 3,
+    REDISMODULE_EVENT_SHUTDOWN = 5,
+    REDISMODULE_EVENT_CRON_LOOP = 8,
+    REDISMODULE_EVENT_SWAPDB = 11,
+    REDISMODULE_EVENT_FORK_CHILD = 13,
+    REDISMODULE_EVENT_EVENTLOOP = 15,
+};
+
+enum {
+    REDISMODULE_SUBEVENT_FLUSHDB_START = 0,
+    REDISMODULE_SUBEVENT_FLUSHDB_END = 1,
+    REDISMODULE_SUBEVENT_LOADING_RDB_START = 0,
+    REDISMODULE_SUBEVENT_LOADING_AOF_START = 1,
+    REDISMODULE_SUBEVENT_LOADING_REPL_START = 2,
+    REDISMODULE_SUBEVENT_LOADING_ENDED = 3,
+    REDISMODULE_SUBEVENT_LOADING_FAILED = 4,
+    REDISMODULE_SUBEVENT_EVENTLOOP_BEFORE_SLEEP = 0,
+    REDISMODULE_SUBEVENT_EVENTLOOP_AFTER_SLEEP = 1,
+};
+
+/* What comes with REDISMODULE_EVENT_FLUSHDB: dbnum is -1 for all. */
+typedef struct {
+    uint64_t version;
+    int32_t sync;
+    int32_t dbnum;
+} RedisModuleFlushInfo;
+
+/* What comes with REDISMODULE_EVENT_SWAPDB. */
+typedef struct {
+    uint64_t version;
+    int32_t first;
+    int32_t second;
+} RedisModuleSwapDbInfo;
+
+/* name, result, parameters: needed. A server that lacks one of them is too old. */
+#define GEARTRAIN_NEEDED(X)                                                                                            \
+    X(Alloc, void *, (size_t))                                                                                         \
+    X(Calloc, void *, (size_t, size_t))                                                                                \
+    X(Realloc, void *, (void *, size_t))                                                                               \
+    X(Free, void, (void *))                                                                                            \
+    X(SetModuleAttribs, void, (RedisModuleCtx *, const char *, int, int))                                              \
+    X(IsModuleNameBusy, int, (const char *))                                                                           \
+    X(SetModuleOptions, void, (RedisModuleCtx *, int))                                                                 \
+    X(GetModuleOptionsAll, int, (void))                                                                                \
+    X(CreateCommand, int, (RedisModuleCtx *, const char *, RedisModuleCmdFunc, const char *, int, int, int))           \
+    X(Log, void, (RedisModuleCtx *, const char *, const char *, ...))                                                  \
+    X(GetContextFlags, int, (RedisModuleCtx *))                                                                        \
+    X(GetSelectedDb, int, (RedisModuleCtx *))                                                                          \
+    X(SelectDb, int, (RedisModuleCtx *, int))                                                                          \
+    X(GetDetachedThreadSafeContext, RedisModuleCtx *, (RedisModuleCtx *))                                              \
+    X(FreeThreadSafeContext, void, (RedisModuleCtx *))                                                                 \
+    X(CreateString, RedisModuleString *, (RedisModuleCtx *, const char *, size_t))                                     \
+    X(CreateStringFromLongLong, RedisModuleString *, (RedisModuleCtx *, long long))                                    \
+    X(CreateStringFromStreamID, RedisModuleString *, (RedisModuleCtx *, const RedisModuleStreamID *))                  \
+    X(HoldString, RedisModuleString *, (RedisModuleCtx *, RedisModuleString *))                                        \
+    X(FreeString, void, (RedisModuleCtx *, RedisModuleString *))                                                       \
+    X(StringPtrLen, const char *, (const RedisModuleString *, size_t *))                                               \
+    X(StringToLongLong, int, (const RedisModuleString *, long long *))                                                 \
+    X(WrongArity, int, (RedisModuleCtx *))                                                                             \
+    X(ReplyWithError, int, (RedisModuleCtx *, const char *))                                                           \
+    X(ReplyWithSimpleString, int, (RedisModuleCtx *, const char *))                                                    \
+    X(ReplyWithCString, int, (RedisModuleCtx *, const char *))                                                         \
+    X(ReplyWithStringBuffer, int, (RedisModuleCtx *, const char *, size_t))                                            \
+    X(ReplyWithLongLong, int, (RedisModuleCtx *, long long))                                                           \
+    X(ReplyWithArray, int, (RedisModuleCtx *, long))                                                                   \
+    X(ReplyWithNull, int, (RedisModuleCtx *))                                                                          \
+    X(ReplyWithCallReply, int, (RedisModuleCtx *, RedisModuleCallReply *))                                             \
+    X(ReplicateVerbatim, int, (RedisModuleCtx *))                                                                      \
+    X(Replicate, int, (RedisModuleCtx *, const char *, const char *, ...))                                             \
+    X(OpenKey, RedisModuleKey *, (RedisModuleCtx *, RedisModuleString *, int))                                         \
+    X(CloseKey, void, (RedisModuleKey *))                                                                              \
+    X(KeyType, int, (RedisModuleKey *))                                                                                \
+    X(ValueLength, size_t, (RedisModuleKey *))                                                                         \
+    X(StringDMA, char *, (RedisModuleKey *, size_t *, int))                                                            \
+    X(StreamAdd, int, (RedisModuleKey *, int, RedisModuleStreamID *, RedisModuleString **, long))                      \
+    X(Call, RedisModuleCallReply *, (RedisModuleCtx *, const char *, const char *, ...))                               \
+    X(FreeCallReply, void, (RedisModuleCallReply *))                                                                   \
+    X(CallReplyType, int, (RedisModuleCallReply *))                                                                    \
+    X(CallReplyInteger, long long, (RedisModuleCallReply *))                                                           \
+    X(CallReplyDouble, double, (RedisModuleCallReply *))                                                               \
+    X(CallReplyBool, int, (RedisModuleCallReply *))                                                                    \
+    X(CallReplyLength, size_t, (RedisModuleCallReply *))                                                               \
+    X(CallReplyArrayElement, RedisModuleCallReply *, (RedisModuleCallReply *, size_t))                                 \
+    X(CallReplyStringPtr, const char *, (RedisModuleCallReply *, size_t *))                                            \
+    X(CallReplyProto, const char *, (RedisModuleCallReply *, size_t *))                                                \
+    X(SubscribeToKeyspaceEvents, int, (RedisModuleCtx *, int, RedisModuleNotificationFunc))                            \
+    X(AddPostNotificationJob, int, (RedisModuleCtx *, RedisModulePostNotificationJobFunc, void *, void (*)(void *)))   \
+    X(SubscribeToServerEvent, int, (RedisModuleCtx *, RedisModuleEvent, RedisModuleEventCallback))                     \
+    X(CreateDataType, RedisModuleType *, (RedisModuleCtx *, const char *, int, RedisModuleTypeMethods *))              \
+    X(SaveUnsigned, void, (RedisModuleIO *, uint64_t))                                                                 \
+    X(LoadUnsigned, uint64_t, (RedisModuleIO *))                                                                       \
+    X(SaveStringBuffer, void, (RedisModuleIO *, const char *, size_t))                                                 \
+    X(LoadStringBuffer, char *, (RedisModuleIO *, size_t *))                                                           \
+    X(IsIOError, int, (RedisModuleIO *))                                                                               \
+    X(RegisterInfoFunc, int, (RedisModuleCtx *, RedisModuleInfoFunc))                                                  \
+    X(InfoAddSection, int, (RedisModuleInfoCtx *, const char *))                                                       \
+    X(InfoAddFieldCString, int, (RedisModuleInfoCtx *, const char *, const char *))                                    \
+    X(InfoAddFieldLongLong, int, (RedisModuleInfoCtx *, const char *, long long))                                      \
+    X(InfoAddFieldULongLong, int, (RedisModuleInfoCtx *, const char *, unsigned long long))                            \
+    X(CreateTimer, RedisModuleTimerID, (RedisModuleCtx *, int64_t, RedisModuleTimerProc, void *))                      \
+    X(StopTimer, int, (RedisModuleCtx *, RedisModuleTimerID, void **))                                                 \
+    X(GetCurrentUserName, RedisModuleString *, (RedisModuleCtx *))                                                     \
+    X(GetModuleUserFromUserName, RedisModuleUser *, (RedisModuleString *))                                             \
+    X(FreeModuleUser, int, (RedisModuleUser *))                                                                        \
+    X(SetContextUser, void, (RedisModuleCtx *, const RedisModuleUser *))                                               \
+    X(GetClientId, unsigned long long, (RedisModuleCtx *))                                                             \
+    X(GetMyClusterID, const char *, (void))                                                                            \
+    X(MonotonicMicroseconds, uint64_t, (void))
+
+/* May be NULL. */
+#define GEARTRAIN_OPTIONAL(X)                                                                                          \
+    X(GetServerVersion, int, (void))                                                                                   \
+    X(SetCommandACLCategories, int, (void *, const char *))                                                            \
+    X(GetCommand, void *, (RedisModuleCtx *, const char *))                                                            \
+    X(ClusterKeySlot, unsigned int, (RedisModuleString *))
+
+#define GEARTRAIN_DECLARE(name, result, parameters) extern result(*RM_##name) parameters;
+GEARTRAIN_NEEDED(GEARTRAIN_DECLARE)
+GEARTRAIN_OPTIONAL(GEARTRAIN_DECLARE)
+#undef GEARTRAIN_DECLARE
+
+/* Resolve everything; the name of the first function that is needed and missing, or NULL. */
+const char *api_resolve(RedisModuleCtx *ctx);
+
+/* Whether two names are the same, whatever their case. */
+int same_word(const char *a, size_t a_length, const char *b);
+
+#endif

@@ -1,0 +1,387 @@
+/* From key events to outboxes and functions; the header has the theory. */
+#include "capture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hooks.h"
+#include "slots.h"
+#include "sync.h"
+
+enum { NAMES = 256, NAME_LENGTH = 64, SPARE_JOBS = 256, MOST_DEPTH = 8 };
+
+static const char PREFIX[] = "geartrain:";
+
+/* One event for one hook, until the end of the command. */
+typedef struct Job {
+    struct Job *next;
+    Hook *hook;
+    RedisModuleString *key;
+    int type;
+    int db;
+    int depth;
+    RedisModuleString *event;
+} Job;
+
+/* Names of events as strings of the server, made once: there are some dozens. */
+static struct {
+    char text[NAME_LENGTH];
+    RedisModuleString *string;
+} names[NAMES];
+
+static RedisModuleString *type_names[8], *field_event, *field_key, *field_type, *field_value;
+static const char *const TYPE_NAMES[8] = {"none", "string", "list", "hash", "set", "zset", "module", "stream"};
+
+static Job *spare;
+static int spare_count;
+static int is_replica, is_loading;
+
+/* Whether anybody may read what is replicated. `RM_Replicate` costs more than the entry itself (it looks the command up by
+ * name), so it is left out while there can be no append-only file and no replica: each of them begins with a fork (for a
+ * rewrite, or for the data that a new replica gets; what is written before the fork is in those data), with loaded data
+ * (which may bring a replication history along), or with another role. Once it is set it stays. */
+static int is_followed;
+
+static struct {
+    unsigned long long events, captured, executed, dropped, too_deep, refused, failed;
+} counters;
+
+int capture_active(void) {
+    return !is_replica && !is_loading;
+}
+
+/* -- names -------------------------------------------------------------------------------------------------------- */
+
+/* The event's name as a string: kept, or (more than NAMES different ones, or a long one) made for this job alone. */
+static RedisModuleString *name_string(const char *event) {
+    size_t length = strlen(event);
+    unsigned hash = 2166136261u;
+    for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)event[i]) * 16777619u;
+    for (unsigned probe = 0; length < NAME_LENGTH && probe < 8; probe++) {
+        unsigned at = (hash + probe) % NAMES;
+        if (names[at].string == NULL) {
+            memcpy(names[at].text, event, length + 1);
+            names[at].string = RM_CreateString(NULL, event, length);
+        }
+        if (strcmp(names[at].text, event) == 0) return RM_HoldString(NULL, names[at].string);
+    }
+    return RM_CreateString(NULL, event, length);
+}
+
+/* -- jobs --------------------------------------------------------------------------------------------------------- */
+
+static Job *new_job(void) {
+    Job *job = spare;
+    if (job == NULL) return RM_Alloc(sizeof *job);
+    spare = job->next;
+    spare_count--;
+    return job;
+}
+
+static void free_job(void *data) {
+    Job *job = data;
+    RM_FreeString(NULL, job->key);
+    RM_FreeString(NULL, job->event);
+    hook_release(job->hook);
+    if (spare_count >= SPARE_JOBS) {
+        RM_Free(job);
+        return;
+    }
+    job->next = spare;
+    spare = job;
+    spare_count++;
+}
+
+/* The outbox of a key: its name, made when it is first needed. */
+static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModuleString *key) {
+    unsigned at = 0;
+    if (hook->partitions > 1) {
+        size_t length;
+        const char *bytes = RM_StringPtrLen(key, &length);
+        uint64_t hash = 14695981039346656037ull;
+        for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)bytes[i]) * 1099511628211ull;
+        at = (unsigned)((hash ^ (hash >> 32)) % hook->partitions);
+    }
+    if (hook->outboxes == NULL) hook->outboxes = RM_Calloc(hook->partitions, sizeof *hook->outboxes);
+    if (hook->outboxes[at] == NULL) {
+        const char *tag = capture_tag(ctx);
+        size_t room = strlen(tag) + hook->id.length + 64;
+        char *name = RM_Alloc(room);
+        int length = snprintf(name, room, "geartrain:{%s}:outbox:", tag);
+        memcpy(name + length, hook->id.bytes, hook->id.length);
+        length += (int)hook->id.length;
+        if (hook->partitions > 1) length += snprintf(name + length, room - (size_t)length, ":%u", at);
+        hook->outboxes[at] = RM_CreateString(NULL, name, (size_t)length);
+        RM_Free(name);
+    }
+    return hook->outboxes[at];
+}
+
+/* The value as the bytes of a reply, or NULL where the type has none. */
+static RedisModuleCallReply *read_value(RedisModuleCtx *ctx, Job *job) {
+    RedisModuleKey *key = RM_OpenKey(ctx, job->key, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOEFFECTS |
+                                                        REDISMODULE_OPEN_KEY_NOTOUCH | REDISMODULE_OPEN_KEY_NOSTATS |
+                                                        REDISMODULE_OPEN_KEY_NONOTIFY);
+    int type = key != NULL ? RM_KeyType(key) : REDISMODULE_KEYTYPE_EMPTY;
+    if (key != NULL) RM_CloseKey(key);
+    switch (type) {
+    case REDISMODULE_KEYTYPE_STRING:
+        return RM_Call(ctx, "GET", "s", job->key);
+    case REDISMODULE_KEYTYPE_LIST:
+        return RM_Call(ctx, "LRANGE", "scc", job->key, "0", "-1");
+    case REDISMODULE_KEYTYPE_HASH:
+        return RM_Call(ctx, "HGETALL", "s", job->key);
+    case REDISMODULE_KEYTYPE_SET:
+        return RM_Call(ctx, "SMEMBERS", "s", job->key);
+    case REDISMODULE_KEYTYPE_ZSET:
+        return RM_Call(ctx, "ZRANGE", "sccc", job->key, "0", "-1", "WITHSCORES");
+    case REDISMODULE_KEYTYPE_STREAM:
+        return RM_Call(ctx, "XRANGE", "scc", job->key, "-", "+");
+    default:
+        return NULL;
+    }
+}
+
+static RedisModuleString *snapshot_of(RedisModuleCtx *ctx, Job *job) {
+    RedisModuleCallReply *reply = read_value(ctx, job);
+    if (reply == NULL) return NULL;
+    size_t length = 0;
+    const char *bytes = RM_CallReplyProto(reply, &length);
+    RedisModuleString *string = bytes != NULL ? RM_CreateString(NULL, bytes, length) : NULL;
+    RM_FreeCallReply(reply);
+    return string;
+}
+
+/* Add the entry; whether it was added. */
+static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModuleString **fields, long pairs,
+                     unsigned long long limit, Hook *hook) {
+    RedisModuleKey *key = RM_OpenKey(ctx, outbox, REDISMODULE_READ | REDISMODULE_WRITE);
+    int type = RM_KeyType(key), added = 0;
+    RedisModuleStreamID id;
+    if (type != REDISMODULE_KEYTYPE_EMPTY && type != REDISMODULE_KEYTYPE_STREAM) {
+        counters.failed++;
+        if (hook->error == NULL) hook_error(hook, "the key of its outbox holds something else than a stream: delete it");
+    } else if (limit > 0 && RM_ValueLength(key) >= limit) {
+        counters.dropped++;
+        hook->dropped++;
+    } else if (RM_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, &id, fields, pairs) != REDISMODULE_OK) {
+        counters.failed++;
+        if (hook->error == NULL) hook_error(hook, "its outbox takes no entries any more (its last id is the largest)");
+    } else {
+        added = 1;
+    }
+    RM_CloseKey(key);
+    if (!added || !is_followed) return added;
+    RedisModuleString *text = RM_CreateStringFromStreamID(NULL, &id);
+    RM_Replicate(ctx, "XADD", "ssv", outbox, text, fields, (size_t)(2 * pairs));
+    RM_FreeString(NULL, text);
+    return 1;
+}
+
+static void append(RedisModuleCtx *ctx, Job *job) {
+    Hook *hook = job->hook;
+    RedisModuleString *fields[8] = {field_event, job->event, field_key, job->key, field_type, type_names[job->type]};
+    long pairs = 3;
+    if (hook->snapshot) {
+        fields[6] = field_value;
+        fields[7] = snapshot_of(ctx, job);
+        if (fields[7] != NULL) pairs = 4;
+    }
+    if (add_entry(ctx, outbox_of(ctx, hook, job->key), fields, pairs, hook->limit, hook)) {
+        counters.captured++;
+        hook->captured++;
+    }
+    if (hook->snapshot && fields[7] != NULL) RM_FreeString(NULL, fields[7]);
+}
+
+static void run_job(RedisModuleCtx *ctx, void *data) {
+    Job *job = data;
+    Hook *hook = job->hook;
+    if (hook->dead) return;
+    if (RM_GetSelectedDb(ctx) != hook->db) RM_SelectDb(ctx, hook->db);
+    if (hook->mode == MODE_ASYNC) {
+        append(ctx, job);
+        return;
+    }
+    counters.executed++;
+    hook->captured++;
+    sync_at_depth(job->depth);
+    sync_event(ctx, hook, RM_StringPtrLen(job->event, NULL), job->key);
+}
+
+/* -- events ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    RedisModuleCtx *ctx;
+    const char *event;
+    RedisModuleString *key;
+    int class;
+    int type; /* -1: not looked up yet */
+    RedisModuleString *name;
+} Event;
+
+/* The key's type at this moment. Most classes of events tell; for the others the key is looked up. */
+static int type_of(Event *event) {
+    if (event->type >= 0) return event->type;
+    switch (event->class) {
+    case REDISMODULE_NOTIFY_STRING:
+        return event->type = REDISMODULE_KEYTYPE_STRING;
+    case REDISMODULE_NOTIFY_LIST:
+        return event->type = REDISMODULE_KEYTYPE_LIST;
+    case REDISMODULE_NOTIFY_HASH:
+        return event->type = REDISMODULE_KEYTYPE_HASH;
+    case REDISMODULE_NOTIFY_SET:
+        return event->type = REDISMODULE_KEYTYPE_SET;
+    case REDISMODULE_NOTIFY_ZSET:
+        return event->type = REDISMODULE_KEYTYPE_ZSET;
+    case REDISMODULE_NOTIFY_STREAM:
+        return event->type = REDISMODULE_KEYTYPE_STREAM;
+    case REDISMODULE_NOTIFY_EXPIRED:
+    case REDISMODULE_NOTIFY_EVICTED:
+        return event->type = REDISMODULE_KEYTYPE_EMPTY;
+    default:
+        break;
+    }
+    RedisModuleKey *key = RM_OpenKey(event->ctx, event->key,
+                                     REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH | REDISMODULE_OPEN_KEY_NONOTIFY |
+                                         REDISMODULE_OPEN_KEY_NOSTATS | REDISMODULE_OPEN_KEY_NOEXPIRE |
+                                         REDISMODULE_OPEN_KEY_NOEFFECTS);
+    event->type = key != NULL ? RM_KeyType(key) : REDISMODULE_KEYTYPE_EMPTY;
+    if (key != NULL) RM_CloseKey(key);
+    if (event->type < 0 || event->type > 7) event->type = REDISMODULE_KEYTYPE_MODULE;
+    return event->type;
+}
+
+/* Whether the hook, whose pattern matches, wants the event. */
+static int wants(const Hook *hook, Event *event) {
+    if (hook->reader == READER_STREAM) return strcmp(event->event, "xadd") == 0;
+    return list_has(&hook->events, event->event) && (hook->types.length == 0 ||
+                                                     list_has(&hook->types, TYPE_NAMES[type_of(event)]));
+}
+
+static void note(Hook *hook, void *data) {
+    Event *event = data;
+    if (!wants(hook, event)) return;
+    int depth = sync_depth() + 1;
+    if (hook->mode == MODE_SYNC && (hook == sync_running() || depth > MOST_DEPTH)) {
+        if (hook != sync_running()) {
+            counters.too_deep++;
+            hook->dropped++;
+        }
+        return;
+    }
+    if (hook->mode == MODE_SYNC && hook->error != NULL && hook->sync == NULL) return;
+    if (event->name == NULL) event->name = name_string(event->event);
+    Job *job = new_job();
+    *job = (Job){
+        .hook = hook,
+        .key = RM_HoldString(NULL, event->key),
+        .event = RM_HoldString(NULL, event->name),
+        .type = type_of(event),
+        .depth = depth,
+    };
+    hook_hold(hook);
+    if (RM_AddPostNotificationJob(event->ctx, run_job, job, free_job) != REDISMODULE_OK) {
+        /* A replica or a server that loads: its primary, or its past, has captured this. */
+        counters.refused++;
+        free_job(job);
+    }
+}
+
+static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
+    if (hooks_count() == 0 || is_replica || is_loading) return REDISMODULE_OK;
+    int db = RM_GetSelectedDb(ctx);
+    size_t length;
+    const char *bytes = RM_StringPtrLen(key, &length);
+    if (length >= sizeof PREFIX - 1 && memcmp(bytes, PREFIX, sizeof PREFIX - 1) == 0) return REDISMODULE_OK;
+    Event event = {ctx, name, key, class, -1, NULL};
+    hooks_matching(db, bytes, length, note, &event);
+    if (event.name != NULL) {
+        RM_FreeString(NULL, event.name);
+        counters.events++;
+    }
+    return REDISMODULE_OK;
+}
+
+/* -- what happens to the server ----------------------------------------------------------------------------------- */
+
+static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
+    (void)event, (void)sub, (void)data;
+    is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
+    is_followed = 1;
+}
+
+static void on_fork(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
+    (void)ctx, (void)event, (void)sub, (void)data;
+    is_followed = 1;
+}
+
+static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
+    (void)ctx, (void)event, (void)data;
+    is_loading = sub <= REDISMODULE_SUBEVENT_LOADING_REPL_START;
+    is_followed = 1;
+    /* What is loaded brings its hooks along, or has none. */
+    if (is_loading) hooks_flush(-1);
+}
+
+static void on_flush(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
+    (void)ctx, (void)event;
+    /* Before a replica loads what its primary sends, it is flushed too: the hooks come with the data. */
+    if (sub == REDISMODULE_SUBEVENT_FLUSHDB_START && data != NULL) hooks_flush(((RedisModuleFlushInfo *)data)->dbnum);
+}
+
+static void on_swap(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
+    (void)ctx, (void)event, (void)sub;
+    const RedisModuleSwapDbInfo *info = data;
+    if (info != NULL) hooks_swap(info->first, info->second);
+}
+
+static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
+    (void)event, (void)sub, (void)data;
+    if (slots_changed(ctx)) hooks_forget_outboxes();
+}
+
+const char *capture_tag(RedisModuleCtx *ctx) {
+    return slots_tag(ctx);
+}
+
+static RedisModuleString *constant(const char *text) {
+    return RM_CreateString(NULL, text, strlen(text));
+}
+
+static int listen_to(RedisModuleCtx *ctx, uint64_t id, uint64_t version, RedisModuleEventCallback callback) {
+    return RM_SubscribeToServerEvent(ctx, (RedisModuleEvent){id, version}, callback) == REDISMODULE_OK;
+}
+
+int capture_load(RedisModuleCtx *ctx) {
+    for (int i = 0; i < 8; i++) type_names[i] = constant(TYPE_NAMES[i]);
+    field_event = constant("event");
+    field_key = constant("key");
+    field_type = constant("type");
+    field_value = constant("value");
+    is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
+    is_followed = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_AOF) != 0 || is_replica;
+    int classes = REDISMODULE_NOTIFY_GENERIC | REDISMODULE_NOTIFY_STRING | REDISMODULE_NOTIFY_LIST |
+                  REDISMODULE_NOTIFY_SET | REDISMODULE_NOTIFY_HASH | REDISMODULE_NOTIFY_ZSET |
+                  REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED | REDISMODULE_NOTIFY_STREAM |
+                  REDISMODULE_NOTIFY_MODULE;
+    if (RM_SubscribeToKeyspaceEvents(ctx, classes, on_event) != REDISMODULE_OK) return REDISMODULE_ERR;
+    return listen_to(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, 1, on_role) &&
+                   listen_to(ctx, REDISMODULE_EVENT_LOADING, 1, on_loading) &&
+                   listen_to(ctx, REDISMODULE_EVENT_FLUSHDB, 1, on_flush) &&
+                   listen_to(ctx, REDISMODULE_EVENT_SWAPDB, 1, on_swap) &&
+                   listen_to(ctx, REDISMODULE_EVENT_FORK_CHILD, 1, on_fork) &&
+                   listen_to(ctx, REDISMODULE_EVENT_CRON_LOOP, 1, on_cron)
+               ? REDISMODULE_OK
+               : REDISMODULE_ERR;
+}
+
+void capture_info(RedisModuleInfoCtx *ctx) {
+    RM_InfoAddFieldULongLong(ctx, "events_matched", counters.events);
+    RM_InfoAddFieldULongLong(ctx, "events_captured", counters.captured);
+    RM_InfoAddFieldULongLong(ctx, "events_executed", counters.executed);
+    RM_InfoAddFieldULongLong(ctx, "events_dropped", counters.dropped);
+    RM_InfoAddFieldULongLong(ctx, "events_too_deep", counters.too_deep);
+    RM_InfoAddFieldULongLong(ctx, "events_refused", counters.refused);
+    RM_InfoAddFieldULongLong(ctx, "events_failed", counters.failed);
+}

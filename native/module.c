@@ -1,0 +1,94 @@
+/* Geartrain's server module: what is loaded, with which options.
+ *
+ *   loadmodule geartrain.so [python PATH] [sync-timeout MS] [workers N]
+ *
+ * What it does for key events is in capture.h, which it is told of in hooks.h; functions in the server are in sync.h. The
+ * module runs on the server's main thread, and keeps nothing that the server does not keep for it: hooks are in the RDB and
+ * in the append-only file, events in streams.
+ */
+#include <string.h>
+
+#include "api.h"
+#include "capture.h"
+#include "hooks.h"
+#include "sync.h"
+
+#define VISIBLE __attribute__((visibility("default")))
+
+enum { VERSION = 100, DEFAULT_TIMEOUT_MS = 1000, MOST_TIMEOUT_MS = 3600000 };
+
+typedef struct {
+    const char *python;
+    long long timeout_ms;
+} Options;
+
+static int complain(RedisModuleCtx *ctx, const char *name, const char *allowed) {
+    RM_Log(ctx, "warning", "geartrain: option %.60s must be %s", name, allowed);
+    return REDISMODULE_ERR;
+}
+
+static int read_options(RedisModuleCtx *ctx, RedisModuleString **argv, int argc, Options *options) {
+    for (int i = 0; i < argc; i += 2) {
+        size_t length;
+        const char *name = RM_StringPtrLen(argv[i], &length);
+        RedisModuleString *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (same_word(name, length, "python")) {
+            if (value == NULL) return complain(ctx, name, "the path of a Python interpreter");
+            options->python = RM_StringPtrLen(value, NULL);
+        } else if (same_word(name, length, "sync-timeout")) {
+            if (value == NULL || RM_StringToLongLong(value, &options->timeout_ms) != REDISMODULE_OK ||
+                options->timeout_ms < 1 || options->timeout_ms > MOST_TIMEOUT_MS) {
+                return complain(ctx, name, "a number of milliseconds, 1 to 3600000");
+            }
+        } else {
+            RM_Log(ctx, "warning", "geartrain: no option '%.60s'; there are python PATH and sync-timeout MS", name);
+            return REDISMODULE_ERR;
+        }
+    }
+    return REDISMODULE_OK;
+}
+
+static void info(RedisModuleInfoCtx *ctx, int for_crash_report) {
+    RM_InfoAddSection(ctx, "");
+    RM_InfoAddFieldULongLong(ctx, "hooks", hooks_count());
+    capture_info(ctx);
+    if (!for_crash_report) sync_info(ctx);
+}
+
+VISIBLE int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    const char *missing = api_resolve(ctx);
+    if (RM_SetModuleAttribs == NULL || RM_IsModuleNameBusy == NULL || RM_IsModuleNameBusy("geartrain")) {
+        return REDISMODULE_ERR;
+    }
+    RM_SetModuleAttribs(ctx, "geartrain", VERSION, REDISMODULE_APIVER_1);
+    if (missing != NULL) {
+        if (RM_Log != NULL) {
+            RM_Log(ctx, "warning",
+                   "geartrain: this server is too old for the module (it has no %s): Redis or Valkey 7.2 is needed; "
+                   "without the module, streams work as they do with it",
+                   missing);
+        }
+        return REDISMODULE_ERR;
+    }
+    Options options = {NULL, DEFAULT_TIMEOUT_MS};
+    if (read_options(ctx, argv, argc, &options) != REDISMODULE_OK) return REDISMODULE_ERR;
+    RM_SetModuleOptions(ctx, (REDISMODULE_OPTIONS_HANDLE_IO_ERRORS | VALKEYMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION) &
+                                 RM_GetModuleOptionsAll());
+    sync_load(ctx, options.python, options.timeout_ms);
+    if (hooks_load(ctx) != REDISMODULE_OK || capture_load(ctx) != REDISMODULE_OK ||
+        RM_RegisterInfoFunc(ctx, info) != REDISMODULE_OK) {
+        RM_Log(ctx, "warning", "geartrain: the server refused a command or an event of the module");
+        return REDISMODULE_ERR;
+    }
+    if (sync_reason() != NULL) RM_Log(ctx, "notice", "geartrain: no mode='sync' here: %s", sync_reason());
+    return REDISMODULE_OK;
+}
+
+VISIBLE int RedisModule_OnUnload(RedisModuleCtx *ctx) {
+    if (hooks_count() == 0) {
+        RM_Log(ctx, "warning", "geartrain: the module cannot be unloaded: it would leave hooks in backups unread");
+    } else {
+        RM_Log(ctx, "warning", "geartrain: the module is not unloaded: %zu registrations need it", hooks_count());
+    }
+    return REDISMODULE_ERR;
+}
