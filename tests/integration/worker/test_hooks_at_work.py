@@ -6,7 +6,6 @@ import pytest
 
 from geartrain import GearsBuilder, execute, keys
 from geartrain.server import EmbeddedServer
-from support.servers import MODULE_FLAVOURS, required_module
 from support.waiting import wait_for
 from support.working import Workplace
 
@@ -162,21 +161,21 @@ def test_an_emptied_server_is_served_again_once_something_is_registered(captured
     """FLUSHALL takes hooks, outboxes and the registry."""
     place = captured
     place.register(noting("before"), "k:*", partitions=2)
-    place.start()
+    worker = place.start()
     write(place, 1)
     seen(place, 1)
     place.link.call("FLUSHALL")
     assert hooks_of(place.link) == {}
     registration = place.register(noting("after"), "k:*")
+    wait_for(lambda: worker.code_versions(registration) == {hooks_of(place.link)[registration]})
     write(place, 2, 3)
     assert seen(place, 2) == ["after k:2", "after k:3"]
     place.wait_done(registration, 2)
 
 
-@pytest.mark.servers(*MODULE_FLAVOURS)
-def test_events_and_hooks_survive_a_restart(fresh_server, flavour):
+def test_events_and_hooks_survive_a_restart(fresh_server, module_flavour):
     """With the append-only file; the worker stays."""
-    server = fresh_server(flavour, aof="always", options={"loadmodule": str(required_module())})
+    server = fresh_server(module_flavour, aof="always", module={})
     with Workplace(server.url) as place:
         registration = place.register(noting(), "k:*")
         write(place, 1)
@@ -199,18 +198,16 @@ def take_hooks_out(link, registration):
     wait_for(lambda: "aof_rewrite_in_progress:0" in link.call("INFO", "persistence").splitlines())
 
 
-@pytest.mark.servers(*MODULE_FLAVOURS)
-def test_a_module_that_goes_and_comes_back_is_followed(fresh_server, flavour):
+def test_a_module_that_goes_and_comes_back_is_followed(fresh_server, module_flavour):
     """Without it notifications; with it the outbox; what waits in the outbox when it goes is executed all the same."""
-    options = {"loadmodule": str(required_module())}
-    server = fresh_server(flavour, aof="always", options=options)
+    server = fresh_server(module_flavour, aof="always", module={})
     port, directory, binary = server.port, server.directory, server.binary
     with Workplace(server.url) as place:
         registration = place.register(noting(), "k:*")
         write(place, 1)
         take_hooks_out(place.link, registration)
         server.stop()
-        with EmbeddedServer.start(port, directory, binary):
+        with EmbeddedServer.start(port, directory, binary, module=False):
             reconnect(place)
             assert place.info(registration).delivery == "best-effort"
             place.start()
@@ -218,7 +215,7 @@ def test_a_module_that_goes_and_comes_back_is_followed(fresh_server, flavour):
             wait_for(lambda: place.link.call("PUBSUB", "NUMPAT") == 1)
             write(place, 2)
             assert seen(place, 2)[1] == "- k:2"
-        with EmbeddedServer.start(port, directory, binary, options):
+        with EmbeddedServer.start(port, directory, binary, module=True):
             reconnect(place)
             wait_for(lambda: place.info(registration).delivery == "at-least-once")
             write(place, 3)

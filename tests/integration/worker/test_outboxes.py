@@ -81,7 +81,9 @@ def test_a_snapshot_is_the_value_at_the_moment_of_the_event(captured):
         place.link.call(*command)
     place.link.call("DEL", "k:l", "k:e", "k:z", "k:x")
     place.start()
-    wanted = [{"key": command[1], "value": value, "type": kind, "event": event} for command, kind, value, event in writes]
+    wanted = [
+        {"key": command[1], "value": value, "type": kind, "event": event} for command, kind, value, event in writes
+    ]
     assert records(place, len(writes) + 4)[: len(writes)] == wanted
 
 
