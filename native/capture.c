@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "hooks.h"
 #include "slots.h"
 #include "sync.h"
@@ -349,10 +350,6 @@ static RedisModuleString *constant(const char *text) {
     return RM_CreateString(NULL, text, strlen(text));
 }
 
-static int listen_to(RedisModuleCtx *ctx, uint64_t id, uint64_t version, RedisModuleEventCallback callback) {
-    return RM_SubscribeToServerEvent(ctx, (RedisModuleEvent){id, version}, callback) == REDISMODULE_OK;
-}
-
 int capture_load(RedisModuleCtx *ctx) {
     for (int i = 0; i < 8; i++) type_names[i] = constant(TYPE_NAMES[i]);
     field_event = constant("event");
@@ -366,12 +363,12 @@ int capture_load(RedisModuleCtx *ctx) {
                   REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED | REDISMODULE_NOTIFY_STREAM |
                   REDISMODULE_NOTIFY_MODULE;
     if (RM_SubscribeToKeyspaceEvents(ctx, classes, on_event) != REDISMODULE_OK) return REDISMODULE_ERR;
-    return listen_to(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, 1, on_role) &&
-                   listen_to(ctx, REDISMODULE_EVENT_LOADING, 1, on_loading) &&
-                   listen_to(ctx, REDISMODULE_EVENT_FLUSHDB, 1, on_flush) &&
-                   listen_to(ctx, REDISMODULE_EVENT_SWAPDB, 1, on_swap) &&
-                   listen_to(ctx, REDISMODULE_EVENT_FORK_CHILD, 1, on_fork) &&
-                   listen_to(ctx, REDISMODULE_EVENT_CRON_LOOP, 1, on_cron)
+    return events_listen(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, on_role) &&
+                   events_listen(ctx, REDISMODULE_EVENT_LOADING, on_loading) &&
+                   events_listen(ctx, REDISMODULE_EVENT_FLUSHDB, on_flush) &&
+                   events_listen(ctx, REDISMODULE_EVENT_SWAPDB, on_swap) &&
+                   events_listen(ctx, REDISMODULE_EVENT_FORK_CHILD, on_fork) &&
+                   events_listen(ctx, REDISMODULE_EVENT_CRON_LOOP, on_cron)
                ? REDISMODULE_OK
                : REDISMODULE_ERR;
 }
