@@ -1,4 +1,4 @@
-"""The server module: whether the server has it, of which version, whether functions can run in the server, its hooks."""
+"""The server module: whether the server has it, of which version, whether functions can run in it, its hooks."""
 
 from __future__ import annotations
 
