@@ -128,12 +128,16 @@ def is_hooked(registration: Registration, status: Status) -> bool:
 
 
 def differences(module: Module, snapshot: Snapshot) -> tuple[list[Registration], list[str]]:
-    """What to change in the module: (registrations whose hooks to set, ids of hooks to delete)."""
+    """What to change in the module: (registrations whose hooks to set, ids of hooks to delete).
+
+    A module that runs no functions would refuse the hooks of `mode='sync'`; those that it has from before stay.
+    """
     wanted = {name: item for name, item in snapshot.registrations.items() if is_hooked(item, snapshot.status[name])}
     missing = [
         item
         for name, item in wanted.items()
-        if name not in module.hooks or module.hooks[name].version != item.code_version
+        if (name not in module.hooks or module.hooks[name].version != item.code_version)
+        and (item.mode is not Mode.SYNC or module.sync is None)
     ]
     return missing, [name for name in module.hooks if name not in wanted]
 

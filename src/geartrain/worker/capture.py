@@ -75,7 +75,7 @@ class Capture:
             self._update_stale(snapshot)
         except CommandError as error:
             failed = self._refuse(error, snapshot)
-        self._tell(self._missing(snapshot) | failed)
+        self._tell(failed | self._missing(snapshot))
         self._due = now + (_SOON if self._stale and self._module is not None else _INTERVAL)
         return self._view() != before
 

@@ -40,9 +40,9 @@ def fields(command):
     return dict(zip(command[4::2], command[5::2], strict=True))
 
 
-def module_with(**versions):
+def module_with(sync=None, **versions):
     """The module with such hooks."""
-    return Module(b"t", None, {name: Hook(name, version, "", 0, 0) for name, version in versions.items()})
+    return Module(b"t", sync, {name: Hook(name, version, "", 0, 0) for name, version in versions.items()})
 
 
 def snapshot_of(*items, **status):
@@ -111,6 +111,13 @@ def test_only_what_differs_is_changed():
     missing, left = differences(module, registry)
     assert [item.id for item in missing] == ["missing", "older", "newer"]
     assert left == ["gone", "unknown"]
+
+
+def test_a_module_that_runs_no_functions_is_not_asked_to():
+    """What it has from before stays: its server may be restarted with another Python."""
+    registry = snapshot_of(registration("new", mode=Mode.SYNC), registration("old", mode=Mode.SYNC))
+    assert differences(module_with(old=6, sync="no Python"), registry) == ([], [])
+    assert [item.id for item in differences(module_with(old=6), registry)[0]] == ["new", "old"]
 
 
 def test_what_has_no_effect_without_the_module_is_named():
