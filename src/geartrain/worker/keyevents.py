@@ -42,7 +42,9 @@ class Listener:
 class KeyEventSource:
     """The records of key events: `{'key', 'value', 'type', 'event'}`, read when they are executed."""
 
-    def records_ahead(self, entries: list[Any], deployment: Deployment) -> None:
+    stream = None
+
+    def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> None:
         """None: the value is read when the function runs."""
 
     def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:

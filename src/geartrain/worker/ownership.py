@@ -15,8 +15,10 @@ from geartrain.config import WorkerSettings
 from geartrain.text import shown, to_text
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.deployment import Deployment
+from geartrain.worker.execution import Source
 from geartrain.worker.keyevents import KeyEventSource
 from geartrain.worker.leases import KEY_EVENTS, Leases, Opened, Refused, Renewal
+from geartrain.worker.outboxes import OutboxSource
 from geartrain.worker.partition import Hooks, Partition
 from geartrain.worker.policy import caution
 from geartrain.worker.pool import Pool
@@ -104,7 +106,7 @@ class Ownership:
             key,
             None if key[1] == KEY_EVENTS else to_text(key[1]),
             deployment,
-            StreamSource(key[1]) if deployment.registration.reader is Reader.STREAM else KeyEventSource(),
+            _source(key, deployment),
             self._pool,
             self._hooks,
             capacity=self._settings.prefetch,
@@ -172,3 +174,10 @@ class Ownership:
     def release_all(self) -> None:
         """At the end: give up every lease but those of executions that still run."""
         self._leases.release([(item.key, item.tries > 0) for item in self.everything() if not item.running])
+
+
+def _source(key: PartitionKey, deployment: Deployment) -> Source:
+    """What makes records of a partition's entries."""
+    if deployment.registration.reader is Reader.STREAM:
+        return StreamSource(key[1])
+    return KeyEventSource() if key[1] == KEY_EVENTS else OutboxSource()

@@ -81,12 +81,10 @@ def test_the_asynchronous_modes_run_in_a_worker(place, mode):
     assert records(place, 1)[0]["value"] == mode
 
 
-def test_mode_sync_and_snapshot_say_that_they_need_the_module(place):
+def test_mode_sync_says_that_it_needs_the_module(place):
     """Nothing is registered."""
     with pytest.raises(NeedsModule, match="loadmodule"):
         place.register(noting(), "k:*", mode="sync")
-    with pytest.raises(NeedsModule, match="loadmodule"):
-        place.register(noting(), "k:*", snapshot=True)
     assert place.client.registrations() == []
 
 
