@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "events.h"
 #include "hooks.h"
 #include "slots.h"
 #include "sync.h"
@@ -35,6 +36,12 @@ static const char *const TYPE_NAMES[8] = {"none", "string", "list", "hash", "set
 static Job *spare;
 static int spare_count;
 static int is_replica, is_loading;
+
+/* Whether anybody may read what is replicated. `RM_Replicate` costs more than the entry itself (it looks the command up by
+ * name), so it is left out while there can be no append-only file and no replica: each of them begins with a fork (for a
+ * rewrite, or for the data that a new replica gets; what is written before the fork is in those data), with loaded data
+ * (which may bring a replication history along), or with another role. Once it is set it stays. */
+static int is_followed;
 
 static struct {
     unsigned long long events, captured, executed, dropped, too_deep, refused, failed;
@@ -165,7 +172,7 @@ static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModule
         added = 1;
     }
     RM_CloseKey(key);
-    if (!added) return 0;
+    if (!added || !is_followed) return added;
     RedisModuleString *text = RM_CreateStringFromStreamID(NULL, &id);
     RM_Replicate(ctx, "XADD", "ssv", outbox, text, fields, (size_t)(2 * pairs));
     RM_FreeString(NULL, text);
@@ -302,11 +309,18 @@ static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModul
 static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)event, (void)sub, (void)data;
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
+    is_followed = 1;
+}
+
+static void on_fork(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
+    (void)ctx, (void)event, (void)sub, (void)data;
+    is_followed = 1;
 }
 
 static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)ctx, (void)event, (void)data;
     is_loading = sub <= REDISMODULE_SUBEVENT_LOADING_REPL_START;
+    is_followed = 1;
     /* What is loaded brings its hooks along, or has none. */
     if (is_loading) hooks_flush(-1);
 }
@@ -336,10 +350,6 @@ static RedisModuleString *constant(const char *text) {
     return RM_CreateString(NULL, text, strlen(text));
 }
 
-static int listen_to(RedisModuleCtx *ctx, uint64_t id, uint64_t version, RedisModuleEventCallback callback) {
-    return RM_SubscribeToServerEvent(ctx, (RedisModuleEvent){id, version}, callback) == REDISMODULE_OK;
-}
-
 int capture_load(RedisModuleCtx *ctx) {
     for (int i = 0; i < 8; i++) type_names[i] = constant(TYPE_NAMES[i]);
     field_event = constant("event");
@@ -347,16 +357,18 @@ int capture_load(RedisModuleCtx *ctx) {
     field_type = constant("type");
     field_value = constant("value");
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
+    is_followed = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_AOF) != 0 || is_replica;
     int classes = REDISMODULE_NOTIFY_GENERIC | REDISMODULE_NOTIFY_STRING | REDISMODULE_NOTIFY_LIST |
                   REDISMODULE_NOTIFY_SET | REDISMODULE_NOTIFY_HASH | REDISMODULE_NOTIFY_ZSET |
                   REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED | REDISMODULE_NOTIFY_STREAM |
                   REDISMODULE_NOTIFY_MODULE;
     if (RM_SubscribeToKeyspaceEvents(ctx, classes, on_event) != REDISMODULE_OK) return REDISMODULE_ERR;
-    return listen_to(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, 1, on_role) &&
-                   listen_to(ctx, REDISMODULE_EVENT_LOADING, 1, on_loading) &&
-                   listen_to(ctx, REDISMODULE_EVENT_FLUSHDB, 1, on_flush) &&
-                   listen_to(ctx, REDISMODULE_EVENT_SWAPDB, 1, on_swap) &&
-                   listen_to(ctx, REDISMODULE_EVENT_CRON_LOOP, 1, on_cron)
+    return events_listen(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, on_role) &&
+                   events_listen(ctx, REDISMODULE_EVENT_LOADING, on_loading) &&
+                   events_listen(ctx, REDISMODULE_EVENT_FLUSHDB, on_flush) &&
+                   events_listen(ctx, REDISMODULE_EVENT_SWAPDB, on_swap) &&
+                   events_listen(ctx, REDISMODULE_EVENT_FORK_CHILD, on_fork) &&
+                   events_listen(ctx, REDISMODULE_EVENT_CRON_LOOP, on_cron)
                ? REDISMODULE_OK
                : REDISMODULE_ERR;
 }

@@ -1,6 +1,6 @@
 /* Geartrain's server module: what is loaded, with which options.
  *
- *   loadmodule geartrain.so [python PATH] [sync-timeout MS] [workers N]
+ *   loadmodule geartrain.so [workers N] [worker-url URL] [sync-timeout MS] [python PATH]
  *
  * What it does for key events is in capture.h, which it is told of in hooks.h; functions in the server are in sync.h. The
  * module runs on the server's main thread, and keeps nothing that the server does not keep for it: hooks are in the RDB and
@@ -12,14 +12,15 @@
 #include "capture.h"
 #include "hooks.h"
 #include "sync.h"
+#include "workers.h"
 
 #define VISIBLE __attribute__((visibility("default")))
 
 enum { VERSION = 100, DEFAULT_TIMEOUT_MS = 1000, MOST_TIMEOUT_MS = 3600000 };
 
 typedef struct {
-    const char *python;
-    long long timeout_ms;
+    const char *python, *worker_url;
+    long long timeout_ms, workers;
 } Options;
 
 static int complain(RedisModuleCtx *ctx, const char *name, const char *allowed) {
@@ -27,23 +28,35 @@ static int complain(RedisModuleCtx *ctx, const char *name, const char *allowed) 
     return REDISMODULE_ERR;
 }
 
+/* A whole number within bounds; 0 where it is none. */
+static int number(RedisModuleString *value, long long least, long long most, long long *into) {
+    return RM_StringToLongLong(value, into) == REDISMODULE_OK && least <= *into && *into <= most;
+}
+
+static int read_option(RedisModuleCtx *ctx, RedisModuleString *option, RedisModuleString *value, Options *options) {
+    size_t length;
+    const char *name = RM_StringPtrLen(option, &length);
+    if (value == NULL) return complain(ctx, name, "followed by its value");
+    if (same_word(name, length, "python")) {
+        options->python = RM_StringPtrLen(value, NULL);
+    } else if (same_word(name, length, "worker-url")) {
+        options->worker_url = RM_StringPtrLen(value, NULL);
+    } else if (same_word(name, length, "sync-timeout")) {
+        if (!number(value, 1, MOST_TIMEOUT_MS, &options->timeout_ms)) {
+            return complain(ctx, name, "a number of milliseconds, 1 to 3600000");
+        }
+    } else if (same_word(name, length, "workers")) {
+        if (!number(value, 0, MOST_WORKERS, &options->workers)) return complain(ctx, name, "a number from 0 to 256");
+    } else {
+        return complain(ctx, name, "one of workers N, worker-url URL, sync-timeout MS, python PATH");
+    }
+    return REDISMODULE_OK;
+}
+
 static int read_options(RedisModuleCtx *ctx, RedisModuleString **argv, int argc, Options *options) {
     for (int i = 0; i < argc; i += 2) {
-        size_t length;
-        const char *name = RM_StringPtrLen(argv[i], &length);
-        RedisModuleString *value = i + 1 < argc ? argv[i + 1] : NULL;
-        if (same_word(name, length, "python")) {
-            if (value == NULL) return complain(ctx, name, "the path of a Python interpreter");
-            options->python = RM_StringPtrLen(value, NULL);
-        } else if (same_word(name, length, "sync-timeout")) {
-            if (value == NULL || RM_StringToLongLong(value, &options->timeout_ms) != REDISMODULE_OK ||
-                options->timeout_ms < 1 || options->timeout_ms > MOST_TIMEOUT_MS) {
-                return complain(ctx, name, "a number of milliseconds, 1 to 3600000");
-            }
-        } else {
-            RM_Log(ctx, "warning", "geartrain: no option '%.60s'; there are python PATH and sync-timeout MS", name);
-            return REDISMODULE_ERR;
-        }
+        int outcome = read_option(ctx, argv[i], i + 1 < argc ? argv[i + 1] : NULL, options);
+        if (outcome != REDISMODULE_OK) return outcome;
     }
     return REDISMODULE_OK;
 }
@@ -52,6 +65,7 @@ static void info(RedisModuleInfoCtx *ctx, int for_crash_report) {
     RM_InfoAddSection(ctx, "");
     RM_InfoAddFieldULongLong(ctx, "hooks", hooks_count());
     capture_info(ctx);
+    workers_info(ctx);
     if (!for_crash_report) sync_info(ctx);
 }
 
@@ -70,14 +84,15 @@ VISIBLE int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, in
         }
         return REDISMODULE_ERR;
     }
-    Options options = {NULL, DEFAULT_TIMEOUT_MS};
+    Options options = {.timeout_ms = DEFAULT_TIMEOUT_MS};
     if (read_options(ctx, argv, argc, &options) != REDISMODULE_OK) return REDISMODULE_ERR;
     RM_SetModuleOptions(ctx, (REDISMODULE_OPTIONS_HANDLE_IO_ERRORS | VALKEYMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION) &
                                  RM_GetModuleOptionsAll());
     sync_load(ctx, options.python, options.timeout_ms);
     if (hooks_load(ctx) != REDISMODULE_OK || capture_load(ctx) != REDISMODULE_OK ||
-        RM_RegisterInfoFunc(ctx, info) != REDISMODULE_OK) {
-        RM_Log(ctx, "warning", "geartrain: the server refused a command or an event of the module");
+        RM_RegisterInfoFunc(ctx, info) != REDISMODULE_OK ||
+        workers_load(ctx, (unsigned)options.workers, options.worker_url, options.python) != REDISMODULE_OK) {
+        RM_Log(ctx, "warning", "geartrain: not loaded: the server refused a command or an event, or an option cannot be met");
         return REDISMODULE_ERR;
     }
     if (sync_reason() != NULL) RM_Log(ctx, "notice", "geartrain: no mode='sync' here: %s", sync_reason());
