@@ -12,12 +12,15 @@
 
 #include "bridge.h"
 #include "capture.h"
+#include "events.h"
 #include "functions.h"
 #include "python.h"
 #include "values.h"
 #include "watchdog.h"
 
 enum { SOON_MS = 1, REPLICA_MS = 500 };
+
+static const char NOT_YET[] = "its code is not loaded yet";
 
 static RedisModuleCtx *base;
 static const char *reason = "the module is not loaded yet";
@@ -68,7 +71,7 @@ static const char *start(void) {
     }
     py.Py_DecRef(module);
     if (!watchdog_start(timeout)) snprintf(why, sizeof why, "no thread can be started for the watchdog");
-    RM_SubscribeToServerEvent(base, (RedisModuleEvent){REDISMODULE_EVENT_EVENTLOOP, 1}, before_sleep);
+    events_listen(base, REDISMODULE_EVENT_EVENTLOOP, before_sleep);
     return why[0] == 0 ? NULL : why;
 }
 
@@ -168,6 +171,7 @@ const char *sync_reason(void) {
 void sync_set(Hook *hook) {
     Function *function = function_new(hook);
     hook->sync = function;
+    hook_error(hook, NOT_YET);
     function_hold(function);
     function->queued = 1;
     function->next_unloaded = NULL;
