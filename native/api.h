@@ -258,6 +258,7 @@ typedef struct {
 
 /* May be NULL. */
 #define GEARTRAIN_OPTIONAL(X)                                                                                          \
+    X(AvoidReplicaTraffic, int, (void))                                                                               \
     X(GetServerVersion, int, (void))                                                                                   \
     X(SetCommandACLCategories, int, (void *, const char *))                                                            \
     X(GetCommand, void *, (RedisModuleCtx *, const char *))                                                            \

@@ -30,7 +30,7 @@ from geartrain.config import WorkerSettings
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.readers.entries import id_parts
 from geartrain.registry import Registration, Snapshot, Store
-from geartrain.runtime import current, install
+from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
 from geartrain.wire import Endpoint, Link
 from geartrain.worker.assignment import share
@@ -336,8 +336,9 @@ class Worker:
         self._wake.set()
 
     def _drained(self, partition: Partition) -> None:
-        if partition.key[1] != KEY_EVENTS:
-            self._reading.wake(current().link)
+        context = current()
+        if partition.key[1] != KEY_EVENTS and isinstance(context, Context):
+            self._reading.wake(context.link)
 
     def _found(self) -> None:
         self._reassign = True
