@@ -56,7 +56,7 @@ class _Requests:
         return made
 
     def run(self, request: object) -> list[object]:
-        """There is no run() in these tests."""
+        """Not used in these tests."""
         raise NotImplementedError(request)
 
 
