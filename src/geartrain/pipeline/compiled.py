@@ -27,6 +27,8 @@ class Pipeline:
         steps: the steps it was made from.
         tail_calls: the call sites of `targets` whose reply nobody can notice (see `geartrain.pipeline.tail_calls`).
         text: the generated Python, for whoever wants to see it.
+        function: the generated function, called as the pipeline is; what it raises is for `raised`. For callers to
+            whom the 60 ns of `__call__` matter.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Pipeline:
         self.steps = steps
         self.tail_calls = tail_calls
         self.text = text
-        self._function = function
+        self.function = function
         self._code = function.__code__
         self._places = places
 
@@ -51,7 +53,7 @@ class Pipeline:
                 Exception (KeyboardInterrupt, ...) and what the iterable itself raises.
         """
         try:
-            return self._function(records, context)
+            return self.function(records, context)
         except ServerUnavailable:
             raise
         except (Exception, GeneratorExit) as error:
@@ -59,6 +61,12 @@ class Pipeline:
             if failure is None:
                 raise
             raise failure from failure.__cause__
+
+    def raised(self, error: BaseException) -> BaseException:
+        """What `__call__` would raise where `function` raised `error`."""
+        if isinstance(error, ServerUnavailable) or not isinstance(error, Exception | GeneratorExit):
+            return error
+        return self._failure(error) or error
 
     def describe(self, step_number: int) -> str:
         """A step as a user reads it, for example `step 2, foreach(<lambda> at shop.py:14)`; 1 is the first."""

@@ -62,6 +62,11 @@ def encoded_value(kind: str, encoded: bytes) -> Any:
     return _shaped(kind, parse(encoded))
 
 
+def read_value(call: Callable[..., Any], kind: str, key: str | bytes) -> Any:
+    """The value of one key whose type is certain, read by `call(*command)`; None for a type that has none."""
+    return _shaped(kind, call(*_reading(kind, key))) if kind in _READING else None
+
+
 def _reading(kind: str, key: str | bytes) -> Command:
     """The command that reads all of a key of that type."""
     name, rest, _ = _READING[kind]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from geartrain.runtime import redisgears
+from geartrain.runtime.arguments import accepted
 from geartrain.runtime.commands import atomic, configGet, execute, gearsConfigGet, hashtag, log, streamKey
-from geartrain.runtime.context import CallSites, Context, call_sites, current, enter, install
+from geartrain.runtime.context import CallSites, Context, Surroundings, call_sites, current, enter, install
 
 EXECUTES: tuple[object, ...] = (execute,)
 """The callables that send a command: the targets of tail-call analysis."""
@@ -13,6 +14,8 @@ __all__ = [
     "EXECUTES",
     "CallSites",
     "Context",
+    "Surroundings",
+    "accepted",
     "atomic",
     "call_sites",
     "configGet",

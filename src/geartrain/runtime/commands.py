@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Literal, NoReturn
+from types import TracebackType
+from typing import Any, Literal
 
 from geartrain import keys
-from geartrain.errors import ArgumentError, NeedsModule
+from geartrain.errors import ArgumentError
 from geartrain.runtime.context import current
-from geartrain.wire import Argument, pack
-
-_ARGUMENT_TYPES = frozenset({str, bytes, int, float})
+from geartrain.wire import Argument
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -38,6 +37,8 @@ class _Execute:
         sent together with those of the other records of its batch, and returns None at once. It is done before the
         batch counts as done, and its error is reported for its step and record.
 
+        In the server (`mode='sync'`) every call is made at once, with the permissions of the user who registered.
+
         Args:
             command: the command's name, as in `execute('set', 'key', 'value')`.
             args: str, bytes, int or float.
@@ -50,24 +51,23 @@ class _Execute:
             ArgumentError: an argument of another type.
             ServerUnavailable: the server cannot be reached.
         """
-        packed = _packed(command, args)
         context = current()
         if context.tail_calls:
             frame = sys._getframe(1)
             if (id(frame.f_code), frame.f_lasti) in context.tail_calls:
-                return context.defer(packed)
-        context.flush()
-        return context.link.call_packed(packed, command)
+                return context.defer(command, args)
+        return context.execute(command, args)
 
     def later(self, command: str | bytes, *args: Argument) -> None:
         """Run a command before this batch counts as done, without waiting for its reply here.
 
         Commands keep their order. An error fails the execution, and is reported for the step and record that issued it.
+        In the server the command runs at once.
 
         Raises:
             ArgumentError: an argument of another type than str, bytes, int, float.
         """
-        current().defer(_packed(command, args))
+        current().defer(command, args)
 
     def __reduce__(self) -> str:
         return "execute"
@@ -79,38 +79,27 @@ class _Execute:
 execute = _Execute()
 
 
-def _packed(command: str | bytes, args: tuple[Argument, ...]) -> bytes:
-    for arg in args:
-        if type(arg) not in _ARGUMENT_TYPES:
-            args = tuple(_accepted(command, number, item) for number, item in enumerate(args, 1))
-            break
-    return pack((command, *args))
+class Atomic:
+    """What `atomic()` gives: a context manager that holds the server for its block."""
+
+    def __enter__(self) -> None:
+        current().hold()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        current().let_go()
 
 
-def _accepted(command: str | bytes, number: int, arg: Any) -> Argument:
-    """An argument of a less usual type, as one that the protocol knows."""
-    if isinstance(arg, bytearray | memoryview):
-        return bytes(arg)
-    if isinstance(arg, str | bytes | int | float) and not isinstance(arg, bool):
-        kind = next(kind for kind in _ARGUMENT_TYPES if isinstance(arg, kind))
-        exact: Argument = kind(arg)
-        return exact
-    raise ArgumentError(
-        f"execute({command!r}): argument {number} is {arg!r} ({type(arg).__name__}); a command takes str, bytes, int or"
-        " float: convert it first, for example with str()"
-    )
-
-
-def atomic() -> NoReturn:
+def atomic() -> Atomic:
     """Hold the server for the block of a `with` statement, so that nobody sees a state in between.
 
+    In the server (`mode='sync'`) it does nothing: the whole function is one transaction with the write that caused it.
+
     Raises:
-        NeedsModule: always, in this version: only the server module can hold the server.
+        NeedsModule: when the block is entered in a worker: only the server module can hold the server.
     """
-    raise NeedsModule(
-        "atomic() needs the server module, which this version does not have; where all keys are known beforehand, send"
-        " one command that does it all, or a Lua script: execute('eval', SCRIPT, ...)"
-    )
+    return Atomic()
 
 
 def log(message: object, level: Literal["debug", "verbose", "notice", "warning"] = "notice") -> None:
@@ -127,7 +116,7 @@ def log(message: object, level: Literal["debug", "verbose", "notice", "warning"]
 
 def hashtag() -> str:
     """A tag of the shard that this runs on: a key with `{tag}` in its name is a key of that shard."""
-    return keys.slot_tag(0).decode()
+    return current().hashtag()
 
 
 def streamKey() -> str | bytes | None:  # noqa: N802 - beside streamId, RedisGears' spelling

@@ -15,8 +15,10 @@ from collections.abc import Coroutine, Iterable
 from types import CodeType
 from typing import Any, Protocol
 
-from geartrain.errors import CommandError, GeartrainError, ServerUnavailable, StepError
-from geartrain.wire import Channel, Endpoint, ErrorReply, Link, raise_for
+from geartrain import keys
+from geartrain.errors import CommandError, GeartrainError, NeedsModule, ServerUnavailable, StepError
+from geartrain.runtime.arguments import packed
+from geartrain.wire import Argument, Channel, Endpoint, ErrorReply, Link, raise_for
 
 SEND_AT = 32
 """Deferred commands that are sent together, so that the server executes them while the batch goes on here."""
@@ -26,6 +28,33 @@ MAX_PENDING = 1024
 
 CallSites = frozenset[tuple[int, int]]
 """(identity of a code object, offset of the call): code objects themselves take 2 us to hash."""
+
+
+class Surroundings(Protocol):
+    """What `execute` and its like need of whoever runs a step: a `Context` here, or its counterpart in the server.
+
+    Attributes:
+        stream: the name of the stream that the running execution's records come from, or None.
+        tail_calls: the call sites whose reply nobody can notice.
+    """
+
+    stream: str | bytes | None
+    tail_calls: CallSites
+
+    def execute(self, command: str | bytes, args: tuple[Argument, ...]) -> Any:
+        """Run a command now; its reply."""
+
+    def defer(self, command: str | bytes, args: tuple[Argument, ...]) -> None:
+        """Run a command before the batch counts as done."""
+
+    def hashtag(self) -> str:
+        """A tag of the shard that this runs on."""
+
+    def hold(self) -> None:
+        """Let nobody else use the server until `let_go`."""
+
+    def let_go(self) -> None:
+        """End what `hold` began."""
 
 
 class Attribution(Protocol):
@@ -77,10 +106,26 @@ class Context:
         if self.pending:
             self._abandon()
 
-    def defer(self, packed: bytes) -> None:
-        """Send a packed command soon, and read its reply at the next `flush`."""
-        self._unsent.append(packed)
-        self.pending.append((packed, self.at))
+    def execute(self, command: str | bytes, args: tuple[Argument, ...]) -> Any:
+        """Send a command, after those that were deferred, and wait for its reply.
+
+        Raises:
+            ArgumentError: an argument of a type that a command does not take.
+            CommandError, ServerUnavailable: as `Link.call`.
+        """
+        data = packed(command, args)
+        self.flush()
+        return self.link.call_packed(data, command)
+
+    def defer(self, command: str | bytes, args: tuple[Argument, ...]) -> None:
+        """Send a command soon, and read its reply at the next `flush`.
+
+        Raises:
+            ArgumentError: an argument of a type that a command does not take.
+        """
+        data = packed(command, args)
+        self._unsent.append(data)
+        self.pending.append((data, self.at))
         if len(self._unsent) >= SEND_AT:
             self._send()
             if len(self.pending) >= MAX_PENDING:
@@ -105,9 +150,9 @@ class Context:
             except BaseException as error:
                 self._lost(error)
                 raise
-            for reply, (packed, at) in zip(replies, pending, strict=True):
+            for reply, (data, at) in zip(replies, pending, strict=True):
                 if isinstance(reply, ErrorReply) and self._failure is None:
-                    self._failure = self._refused(reply, packed, at)
+                    self._failure = self._refused(reply, data, at)
         if self._failure is not None:
             raise self._failure
 
@@ -133,8 +178,8 @@ class Context:
         if sent:
             self.link.replies(sent)
 
-    def _refused(self, reply: ErrorReply, packed: bytes, at: tuple[int, object] | None) -> GeartrainError:
-        name = packed.split(b"\r\n", 3)[2]
+    def _refused(self, reply: ErrorReply, data: bytes, at: tuple[int, object] | None) -> GeartrainError:
+        name = data.split(b"\r\n", 3)[2]
         try:
             raise_for(reply, (name,))
         except CommandError as error:
@@ -149,6 +194,24 @@ class Context:
         if self.pending:
             self.flush()
         return self.link.channel
+
+    def hashtag(self) -> str:
+        """A tag of the shard: any, where there is one shard only."""
+        return keys.slot_tag(0).decode()
+
+    def hold(self) -> None:
+        """Let nobody else use the server.
+
+        Raises:
+            NeedsModule: always, in this version.
+        """
+        raise NeedsModule(
+            "atomic() in a worker needs the server module, which this version does not have; where all keys are known"
+            " beforehand, send one command that does it all, or a Lua script: execute('eval', SCRIPT, ...)"
+        )
+
+    def let_go(self) -> None:
+        """End what `hold` began."""
 
     def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine to its end on this thread's event loop; its result."""
@@ -165,7 +228,7 @@ class Context:
 
 
 class _Contexts(threading.local):
-    current: Context | None = None
+    current: Surroundings | None = None
 
 
 _contexts = _Contexts()
@@ -178,13 +241,13 @@ def install(endpoint: Endpoint) -> None:
     _process_endpoint = endpoint
 
 
-def enter(context: Context | None) -> Context | None:
+def enter(context: Surroundings | None) -> Surroundings | None:
     """Make `context` this thread's; returns the one before."""
     before, _contexts.current = _contexts.current, context
     return before
 
 
-def current() -> Context:
+def current() -> Surroundings:
     """This thread's context.
 
     Raises:

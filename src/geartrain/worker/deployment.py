@@ -7,6 +7,7 @@ must not cost the worker its leases. The registrations of one session version sh
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from geartrain.builder.requests import Reader, StreamArguments
@@ -56,9 +57,9 @@ class Deployment:
         return self.registration.dialect
 
 
-def deploy(registration: Registration, code: Code) -> Deployment:
-    """Compile a registration's code."""
-    pipeline = compile_pipeline(code.steps, discard=True, targets=EXECUTES)
+def deploy(registration: Registration, code: Code, targets: Collection[object] = EXECUTES) -> Deployment:
+    """Compile a registration's code; `targets`: what sends commands that may wait (in the server, nothing)."""
+    pipeline = compile_pipeline(code.steps, discard=True, targets=targets)
     tail_calls = call_sites(pipeline.tail_calls)
     arguments = registration.arguments
     if isinstance(arguments, StreamArguments):

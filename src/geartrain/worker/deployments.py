@@ -54,6 +54,11 @@ class Deployments:
         for known in (self.current, self._failed, self._loading):
             for item in [item for item in known if item not in snapshot.registrations]:
                 del known[item]
+        for item, deployment in list(self.current.items()):
+            if deployment.registration.since_ms != snapshot.registrations[item].since_ms:
+                # No upgrade, but another registration of that name: the database was emptied, or it was removed in
+                # between. Nothing of it runs by the code of the one before.
+                del self.current[item]
         for item, (failed, _) in list(self._failed.items()):
             if failed.registration.code_version != snapshot.registrations[item].code_version:
                 del self._failed[item]

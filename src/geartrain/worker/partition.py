@@ -135,7 +135,7 @@ class Partition:
         """Whether more should be read for it now; once that was denied, `drained` tells when it is over.
 
         Args:
-            tight: memory is short: only what is missing for a batch.
+            tight: memory is short: only where there is less than a batch.
         """
         with self._lock:
             enough = tight and len(self._buffer) >= self.deployment.batch
@@ -147,10 +147,9 @@ class Partition:
         """About how many bytes its buffer takes."""
         return self._buffer.weight
 
-    @property
-    def appetite(self) -> int:
-        """Entries that one read should bring at the most."""
-        return self._buffer.appetite
+    def appetite(self, *, tight: bool) -> int:
+        """Entries that one read should bring at the most; `tight` as in `has_room`."""
+        return self._buffer.appetite(tight=tight)
 
     def offer(self, entries: list[Any]) -> None:
         """Add entries, in order, that come after all those before."""

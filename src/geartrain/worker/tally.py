@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 
 from geartrain.registry.statistics import Delta, Execution
@@ -51,6 +52,21 @@ class Tally:
         self.duration += duration
         self.last_duration = duration
         self._history.append((begin, duration, records, last_id, "succeeded", None))
+
+    def successes(self, count: int, duration: float, last: float, lines: Iterable[tuple[float, float, str]]) -> None:
+        """Many executions of one record each ended well.
+
+        Args:
+            count: how many.
+            duration: seconds that they took together.
+            last: seconds that the last one took.
+            lines: the last of them: when it began (`time.perf_counter`), seconds that it took, what it was about.
+        """
+        self.succeeded += count
+        self.records += count
+        self.duration += duration
+        self.last_duration = last
+        self._history.extend((begin, took, 1, about, "succeeded", None) for begin, took, about in lines)
 
     def failure(self, line: tuple[float, float, int, str], outcome: str, error: tuple[str, str]) -> None:
         """An execution failed.

@@ -23,13 +23,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
+from itertools import groupby
 
 from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.readers.entries import id_parts
 from geartrain.registry import Registration, Snapshot, Store
-from geartrain.runtime import current, install
+from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
 from geartrain.wire import Endpoint, Link
 from geartrain.worker.assignment import share
@@ -186,9 +187,12 @@ class Worker:
             self._reassign = True
         if self._reassign:
             self._assign()
-        opened, refused = self._ownership.acquire()
-        for key, reason in refused:
-            self._reports.trouble(key[0], f"{shown(key[1])}: {reason}")
+        opened, troubles = self._ownership.acquire()
+        for registration, group in groupby(troubles, lambda trouble: trouble[0][0]):
+            # One of them: of a thousand streams the others may well have the same.
+            (((_, stream), reason), *others) = group
+            more = f" (and {len(others)} more of its streams)" if others else ""
+            self._reports.trouble(registration, f"{shown(stream)}: {reason}{more}")
         closed = self._ownership.release_closed()
         self._check_renewals(self._ownership.renew())
         if opened or closed:
@@ -290,6 +294,8 @@ class Worker:
 
     def _assign(self) -> None:
         """Work out which partitions are ours."""
+        # First, not last: what the discover thread finds meanwhile asks for it again.
+        self._reassign = False
         active = self._deployments.active
         streams = {name: self._streams(registration) for name, registration in active.items()}
         owned = share(active, streams, self._members.values(), self.id)
@@ -297,7 +303,6 @@ class Worker:
         mine = {key: current[key[0]] for key in owned if key[0] in current}
         self._ownership.want(mine)
         self._partitions_changed()
-        self._reassign = False
         self._assigned = None not in streams.values()
 
     def _streams(self, registration: Registration) -> Iterable[bytes] | None:
@@ -311,7 +316,8 @@ class Worker:
         for key, partition in self._ownership.open.items():
             (events if key[1] == KEY_EVENTS else streams).append(partition)
         self._reading.set_partitions(streams, self._link)
-        self._events.set_partitions(events)
+        listening = [item for item in self._deployments.active.values() if item.reader is Reader.KEYS]
+        self._events.set_partitions(events, listening)
 
     # -- news of partitions --------------------------------------------------------------------------------------------
 
@@ -330,8 +336,9 @@ class Worker:
         self._wake.set()
 
     def _drained(self, partition: Partition) -> None:
-        if partition.key[1] != KEY_EVENTS:
-            self._reading.wake(current().link)
+        context = current()
+        if partition.key[1] != KEY_EVENTS and isinstance(context, Context):
+            self._reading.wake(context.link)
 
     def _found(self) -> None:
         self._reassign = True

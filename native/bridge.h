@@ -1,0 +1,34 @@
+/* The builtin module `_geartrain`: what Python code in the server may ask of it.
+ *
+ *   call(command, args)                  as the user who registered the running function; its reply
+ *   own(handle, command, args)           Geartrain's own work, in the hook's database, without permissions
+ *   guarded(handle, factor, f, *args)    call user code as that function, watched
+ *   install(handle, call, failed, value, context)
+ *   drain(handle)                        what successful runs left
+ *   timer(ms, callable) -> number, cancel(number)
+ *   log(level, text), active(), tag(), expired()
+ *   setup(load, unload, raise_for, error_reply, accepted)
+ *   SIGNAL, TIMEOUT_MS                   the watchdog's
+ *
+ * Commands run on the server's main thread and only while the server has called Python: from any other thread, or at any
+ * other time, they raise.
+ */
+#ifndef GEARTRAIN_BRIDGE_H
+#define GEARTRAIN_BRIDGE_H
+
+#include "api.h"
+#include "python.h"
+
+/* What `setup` was given. */
+typedef struct {
+    PyObject *load;   /* (handle, id, version, definition, db) -> None, or why it does not run */
+    PyObject *unload; /* (handle) */
+    PyObject *raise_for;
+} Bridge;
+
+extern Bridge bridge;
+
+/* Make the module; the interpreter runs. `base` is a context that stays. Whether it could be made. */
+int bridge_start(RedisModuleCtx *base, long long timeout_ms);
+
+#endif

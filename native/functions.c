@@ -1,0 +1,315 @@
+/* Running functions; the header says what is what. */
+#include "functions.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "values.h"
+#include "watchdog.h"
+
+enum { NAMES = 256, NAME_LENGTH = 32, TYPES = 8 };
+
+RedisModuleCtx *function_ctx;
+
+static Function *running;
+static int depth, next_depth;
+
+static const char CAPSULE[] = "geartrain.function";
+static const char *const TYPE_NAMES[TYPES] = {"none", "string", "list", "hash", "set", "zset", "module", "stream"};
+
+/* -- names: str objects that are made once ------------------------------------------------------------------------ */
+
+static PyObject *types[TYPES], *field_key, *field_value, *field_type, *field_event;
+
+static struct {
+    char text[NAME_LENGTH];
+    PyObject *name;
+} events[NAMES];
+
+static void make_names(void) {
+    if (field_key != NULL) return;
+    for (int i = 0; i < TYPES; i++) types[i] = py.PyUnicode_InternFromString(TYPE_NAMES[i]);
+    field_value = py.PyUnicode_InternFromString("value");
+    field_type = py.PyUnicode_InternFromString("type");
+    field_event = py.PyUnicode_InternFromString("event");
+    field_key = py.PyUnicode_InternFromString("key");
+}
+
+/* The event's name; a new reference. Each lies in one place by its hash, where it stays until another needs it. */
+static PyObject *event_name(const char *event) {
+    size_t length = strlen(event);
+    if (length == 0 || length >= NAME_LENGTH) return value_text(event, length);
+    unsigned at = ((unsigned)length * 31 + (unsigned char)event[0] * 7 + (unsigned char)event[length / 2] * 5 +
+                   (unsigned char)event[length - 1]) % NAMES;
+    if (events[at].name == NULL || strcmp(events[at].text, event) != 0) {
+        PyObject *made = value_text(event, length);
+        if (made == NULL) return NULL;
+        python_drop(events[at].name);
+        memcpy(events[at].text, event, length + 1);
+        events[at].name = made;
+    }
+    py.Py_IncRef(events[at].name);
+    return events[at].name;
+}
+
+/* -- life --------------------------------------------------------------------------------------------------------- */
+
+Function *function_new(Hook *hook) {
+    Function *function = RM_Calloc(1, sizeof *function);
+    function->hook = hook;
+    function->references = 1;
+    return function;
+}
+
+void function_hold(Function *function) {
+    function->references++;
+}
+
+void function_release(Function *function) {
+    if (--function->references == 0) RM_Free(function);
+}
+
+static void drop_lines(Function *function) {
+    for (int i = 0; i < FUNCTION_LINES; i++) {
+        python_drop(function->lines[i].key);
+        function->lines[i].key = NULL;
+    }
+    function->line_count = 0;
+}
+
+static void drop(PyObject **reference) {
+    PyObject *object = *reference;
+    *reference = NULL;
+    python_drop(object);
+}
+
+void function_detach(Function *function) {
+    function->hook = NULL;
+    if (function->handle == NULL) return;
+    python_take();
+    drop(&function->call);
+    drop(&function->failed);
+    drop(&function->value);
+    drop(&function->context);
+    drop(&function->handle);
+    drop_lines(function);
+}
+
+static void release_capsule(PyObject *capsule) {
+    Function *function = py.PyCapsule_GetPointer(capsule, CAPSULE);
+    if (function != NULL) function_release(function);
+}
+
+PyObject *function_handle(Function *function) {
+    if (function->handle == NULL) {
+        function->handle = py.PyCapsule_New(function, CAPSULE, release_capsule);
+        if (function->handle != NULL) function_hold(function);
+    }
+    return function->handle;
+}
+
+Function *function_of(PyObject *handle) {
+    Function *function = py.PyCapsule_GetPointer(handle, CAPSULE);
+    if (function != NULL && function->hook == NULL) {
+        py.PyErr_SetString(py.RuntimeError, "the registration is gone");
+        return NULL;
+    }
+    return function;
+}
+
+/* -- running ------------------------------------------------------------------------------------------------------ */
+
+Function *function_running(void) {
+    return running;
+}
+
+int function_depth(void) {
+    return depth;
+}
+
+void function_at_depth(int value) {
+    next_depth = value;
+}
+
+PyObject *function_run(Function *function, int factor, PyObject *callable, PyObject *const *args, size_t count) {
+    Function *before = running;
+    Hook *hook = function->hook;
+    function_hold(function);
+    hook_hold(hook);
+    running = function;
+    if (before == NULL) {
+        depth = next_depth > 0 ? next_depth : 1;
+        watchdog_begin(factor);
+    }
+    PyObject *result = py.PyObject_Vectorcall(callable, args, count, NULL);
+    if (before == NULL) {
+        watchdog_end();
+        depth = 0;
+    }
+    running = before;
+    hook_release(hook);
+    function_release(function);
+    return result;
+}
+
+static long long now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* The type of a key, and its value where it is a string. -1: an exception is set. */
+static int look(RedisModuleCtx *ctx, RedisModuleString *name, int wanted, PyObject **value) {
+    RedisModuleKey *key = RM_OpenKey(ctx, name,
+                                     REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH | REDISMODULE_OPEN_KEY_NONOTIFY |
+                                         REDISMODULE_OPEN_KEY_NOSTATS | REDISMODULE_OPEN_KEY_NOEXPIRE |
+                                         REDISMODULE_OPEN_KEY_NOEFFECTS);
+    if (key == NULL) return REDISMODULE_KEYTYPE_EMPTY;
+    int type = RM_KeyType(key), failed = 0;
+    if (type == REDISMODULE_KEYTYPE_STRING && wanted) {
+        size_t length = 0;
+        const char *bytes = RM_StringDMA(key, &length, REDISMODULE_READ);
+        *value = value_text(bytes, length);
+        failed = *value == NULL;
+    }
+    RM_CloseKey(key);
+    if (failed) return -1;
+    return type < 0 || type >= TYPES ? REDISMODULE_KEYTYPE_MODULE : type;
+}
+
+/* Put a value (whose reference it takes) into the record. */
+static int put(PyObject *record, PyObject *field, PyObject *value) {
+    int failed = value == NULL || py.PyDict_SetItem(record, field, value) != 0;
+    python_drop(value);
+    return failed ? -1 : 0;
+}
+
+static PyObject *held(PyObject *object) {
+    py.Py_IncRef(object);
+    return object;
+}
+
+/* {'key', 'value', 'type', 'event'}. NULL: an exception is set. */
+static PyObject *record_of(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name,
+                           PyObject *key) {
+    PyObject *value = NULL, *kind = NULL;
+    int type = look(ctx, name, function->hook->value, &value);
+    if (type < 0) return NULL;
+    kind = held(types[type]);
+    if (type == REDISMODULE_KEYTYPE_MODULE || (value == NULL && function->hook->value && type != 0)) {
+        /* Python code reads it; it gives (type, value). */
+        PyObject *args[] = {kind, key};
+        PyObject *pair = py.PyObject_Vectorcall(function->value, args, 2, NULL);
+        py.Py_DecRef(kind);
+        if (pair == NULL) return NULL;
+        kind = held(py.PyTuple_GetItem(pair, 0));
+        value = held(py.PyTuple_GetItem(pair, 1));
+        py.Py_DecRef(pair);
+    }
+    if (value == NULL) value = held(py.none);
+    PyObject *record = py.PyDict_New();
+    /* Each `put` takes its reference, also after one that failed. */
+    int failed = put(record, field_key, held(key));
+    failed |= put(record, field_value, value);
+    failed |= put(record, field_type, kind);
+    failed |= put(record, field_event, event_name(event));
+    if (!failed) return record;
+    python_drop(record);
+    return NULL;
+}
+
+static void succeeded(Function *function, long long begin, long long duration, PyObject *key) {
+    function->succeeded++;
+    function->duration_us += (unsigned long long)duration;
+    function->last_us = duration;
+    Line *line = &function->lines[function->line_count++ % FUNCTION_LINES];
+    python_drop(line->key);
+    *line = (Line){begin, duration, held(key)};
+}
+
+/* Give the exception that is set to Python code. */
+static void failed(Function *function, long long begin, long long duration, PyObject *key) {
+    PyObject *type, *error, *trace;
+    py.PyErr_Fetch(&type, &error, &trace);
+    py.PyErr_NormalizeException(&type, &error, &trace);
+    if (trace != NULL && error != NULL) py.PyException_SetTraceback(error, trace);
+    PyObject *handler = function->failed;
+    if (handler != NULL && error != NULL) {
+        function_hold(function);
+        py.Py_IncRef(handler);
+        PyObject *args[] = {py.PyLong_FromLongLong(begin), py.PyLong_FromLongLong(duration), key, error};
+        PyObject *result = py.PyObject_Vectorcall(handler, args, 4, NULL);
+        if (result == NULL) py.PyErr_WriteUnraisable(handler);
+        python_drop(result);
+        python_drop(args[0]);
+        python_drop(args[1]);
+        py.Py_DecRef(handler);
+        function_release(function);
+    }
+    python_drop(type);
+    python_drop(error);
+    python_drop(trace);
+}
+
+void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name) {
+    make_names();
+    size_t length;
+    const char *bytes = RM_StringPtrLen(name, &length);
+    PyObject *key = value_text(bytes, length), *result = NULL;
+    long long begin = now_us();
+    PyObject *record = key == NULL ? NULL : record_of(ctx, function, event, name, key);
+    if (record != NULL) {
+        PyObject *records = py.PyList_New(1);
+        py.PyList_SetItem(records, 0, record);
+        PyObject *args[] = {records, function->context}, *call = held(function->call), *context = held(args[1]);
+        result = function_run(function, 1, call, args, 2);
+        py.Py_DecRef(call);
+        py.Py_DecRef(context);
+        py.Py_DecRef(records);
+    }
+    long long duration = now_us() - begin;
+    if (result != NULL) {
+        if (function->hook != NULL) succeeded(function, begin, duration, key);
+    } else {
+        failed(function, begin, duration, key == NULL ? py.none : key);
+    }
+    python_drop(result);
+    python_drop(key);
+}
+
+/* -- statistics --------------------------------------------------------------------------------------------------- */
+
+static PyObject *tuple_of(PyObject **items, ptrdiff_t count) {
+    PyObject *tuple = py.PyTuple_New(count);
+    for (ptrdiff_t i = 0; i < count; i++) {
+        if (tuple != NULL && items[i] != NULL) py.PyTuple_SetItem(tuple, i, items[i]);
+        else python_drop(items[i]);
+    }
+    return tuple;
+}
+
+static PyObject *lines_of(Function *function) {
+    unsigned count = function->line_count < FUNCTION_LINES ? function->line_count : FUNCTION_LINES;
+    unsigned first = function->line_count - count;
+    PyObject *list = py.PyList_New(count);
+    for (unsigned i = 0; list != NULL && i < count; i++) {
+        Line *line = &function->lines[(first + i) % FUNCTION_LINES];
+        PyObject *items[] = {py.PyLong_FromLongLong(line->begin_us), py.PyLong_FromLongLong(line->duration_us), line->key};
+        line->key = NULL;
+        py.PyList_SetItem(list, i, tuple_of(items, 3));
+    }
+    return list;
+}
+
+PyObject *function_drain(Function *function) {
+    if (function->line_count == 0) return held(py.none);
+    PyObject *items[] = {
+        py.PyLong_FromLongLong((long long)function->succeeded),
+        py.PyLong_FromLongLong((long long)function->duration_us),
+        py.PyLong_FromLongLong(function->last_us),
+        lines_of(function),
+    };
+    function->succeeded = function->duration_us = 0;
+    function->line_count = 0;
+    return tuple_of(items, 4);
+}

@@ -1,0 +1,67 @@
+/* A function: the Python half of a sync hook, and what its runs leave behind. Main thread only.
+ *
+ * A function belongs to its hook until that goes; whoever runs it, or has its handle (a capsule that Python code keeps),
+ * holds it meanwhile. What every successful run has to note is noted here, in C: it costs some 60 ns; Python code drains
+ * it twice a second.
+ */
+#ifndef GEARTRAIN_FUNCTIONS_H
+#define GEARTRAIN_FUNCTIONS_H
+
+#include "api.h"
+#include "hooks.h"
+#include "python.h"
+
+enum { FUNCTION_LINES = 100 }; /* runs that are kept for the history between two drains */
+
+typedef enum { FUNCTION_UNLOADED, FUNCTION_LOADED, FUNCTION_FAILED } FunctionState;
+
+typedef struct {
+    long long begin_us, duration_us; /* of the monotonic clock, as Python's perf_counter */
+    PyObject *key;
+} Line;
+
+typedef struct Function {
+    struct Function *next_unloaded;
+    int references;
+    int queued; /* whether it is among those that wait to be loaded */
+    Hook *hook; /* NULL once it is removed */
+    FunctionState state;
+    PyObject *handle; /* a capsule; NULL before it is loaded */
+    PyObject *call;   /* keys: the pipeline, called with (records, context); streams: called with (key) */
+    PyObject *failed; /* keys: called with (begin, duration, key, error) */
+    PyObject *value;  /* keys: called with (type, key): the value of a key that is no string */
+    PyObject *context;
+    unsigned long long succeeded, duration_us;
+    long long last_us;
+    unsigned line_count; /* since the last drain; the ring holds the last FUNCTION_LINES of them */
+    Line lines[FUNCTION_LINES];
+} Function;
+
+/* What runs now, and where it may call the server; NULL between two runs. */
+extern RedisModuleCtx *function_ctx;
+Function *function_running(void);
+int function_depth(void);
+void function_at_depth(int depth);
+
+Function *function_new(Hook *hook);
+void function_hold(Function *function);
+void function_release(Function *function);
+
+/* Its hook goes. Takes the GIL where the function has something of Python. */
+void function_detach(Function *function);
+
+/* The function's handle (a borrowed reference), and the function of a handle; NULL: an exception is set. */
+PyObject *function_handle(Function *function);
+Function *function_of(PyObject *handle);
+
+/* Call user code as this function, watched for `factor` timeouts. The result, or NULL: an exception is set. */
+PyObject *function_run(Function *function, int factor, PyObject *callable, PyObject *const *args, size_t count);
+
+/* One key event. */
+void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *key);
+
+/* (succeeded, duration in us, last duration in us, [(begin in us, duration in us, key), ...]) since the last call, or None
+ * where there was no run. NULL: an exception is set. */
+PyObject *function_drain(Function *function);
+
+#endif

@@ -1,0 +1,56 @@
+"""What surrounds a step that runs in the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import _geartrain
+from geartrain.runtime import CallSites
+from geartrain.wire import Argument
+
+
+class ServerContext:
+    """The one context of the server's main thread: commands are calls, and none is put off.
+
+    Attributes:
+        at: kept by no pipeline here, as no command is put off.
+        stream: the name of the stream that the running execution's records come from, or None.
+        tail_calls: none.
+    """
+
+    def __init__(self) -> None:
+        self.at: tuple[int, object] | None = None
+        self.stream: str | bytes | None = None
+        self.tail_calls: CallSites = frozenset()
+        self.execute = _geartrain.call
+        self._runner: asyncio.Runner | None = None
+
+    def defer(self, command: str | bytes, args: tuple[Argument, ...]) -> None:
+        """Run a command, at once."""
+        self.execute(command, args)
+
+    def hashtag(self) -> str:
+        """A tag of this shard."""
+        return _geartrain.tag()
+
+    def hold(self) -> None:
+        """Nothing: the function has the server for itself anyway."""
+
+    def let_go(self) -> None:
+        """Nothing, as `hold`."""
+
+    def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine to its end; the server waits. It is cancelled, and TimeoutError raised, when it is late."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(_limited(coroutine))
+
+
+async def _limited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async with asyncio.timeout(_geartrain.TIMEOUT_MS / 1000):
+        return await coroutine
+
+
+CONTEXT = ServerContext()

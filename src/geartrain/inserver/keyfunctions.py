@@ -1,0 +1,73 @@
+"""A KeysReader registration in the server.
+
+The module itself makes the record, calls the pipeline and counts what goes well (native/functions.c); Python code sees
+what failed, reads values that are no strings, and takes the counters to the registry.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import _geartrain
+from geartrain.builder.requests import KeysArguments
+from geartrain.inserver.context import CONTEXT
+from geartrain.inserver.database import Database
+from geartrain.inserver.failures import LOG, told
+from geartrain.readers.values import read_value
+from geartrain.registry.statistics import Delta
+from geartrain.text import shown
+from geartrain.worker.deployment import Deployment
+from geartrain.worker.tally import Tally
+
+
+class KeysFunction:
+    """See the module's docstring.
+
+    Args:
+        handle: the hook's function.
+        deployment: the registration's code.
+        history: executions that its history keeps.
+        worker: what the history names as having executed.
+    """
+
+    def __init__(self, handle: _geartrain.Handle, deployment: Deployment, history: int, worker: str) -> None:
+        arguments = deployment.registration.arguments
+        self.id = deployment.registration.id
+        self.database = Database(handle)
+        self._handle = handle
+        self._pipeline = deployment.pipeline
+        self._reads_value = isinstance(arguments, KeysArguments) and arguments.read_value
+        self._tally = Tally(history)
+        self._worker = worker
+
+    def start(self) -> None:
+        """Take events from now on."""
+        _geartrain.install(self._handle, self._pipeline.function, self._failed, self._read, CONTEXT)
+
+    def close(self) -> None:
+        """The hook goes."""
+
+    def role_changed(self) -> None:
+        """Nothing is kept that another primary may have changed."""
+
+    def deltas(self) -> list[Delta]:
+        """What there is to add to its statistics."""
+        drained = _geartrain.drain(self._handle)
+        if drained is not None:
+            count, duration, last, lines = drained
+            about = [(begin / 1e6, took / 1e6, shown(key)) for begin, took, key in lines]
+            self._tally.successes(count, duration / 1e6, last / 1e6, about)
+        delta = self._tally.drain("", self._worker)
+        return [] if delta is None else [delta]
+
+    def _read(self, kind: str, key: str | bytes) -> tuple[str, Any]:
+        """The type and value of a key that is no string."""
+        if kind == "module":
+            kind = self.database.call("TYPE", key)
+        return kind, read_value(self.database.call, kind, key) if self._reads_value else None
+
+    def _failed(self, begin: int, duration: int, key: str | bytes | None, error: BaseException) -> None:
+        """An execution raised; a key event is not executed again."""
+        message, trace = told(self._handle, error, self._pipeline)
+        self._tally.failure((begin / 1e6, duration / 1e6, 1, shown(key or "")), "failed", (message, trace))
+        LOG.failed(self.id, "key events", "failed", message, trace)

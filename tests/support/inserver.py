@@ -1,0 +1,172 @@
+"""Functions in the server: servers with the module loaded, and registrations that tests set as hooks by themselves."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from geartrain import server
+from geartrain.builder import KeysArguments, RegisterRequest, hosted
+from geartrain.builder.requests import Reader
+from geartrain.config import Dialect
+from geartrain.registry import Code, Registration, Session, Statistics, Store, seal
+from geartrain.registry.records import id_for
+from geartrain.wire import Link
+from support.waiting import wait_for
+
+
+def find_module() -> Path:
+    """The server module; skips the running test where there is none."""
+    named = os.environ.get("GEARTRAIN_MODULE")
+    if named:
+        return Path(named)
+    find = getattr(server, "find_module", None)
+    if find is None:
+        pytest.skip("no server module: GEARTRAIN_MODULE names one")
+    try:
+        return Path(find())
+    except server.GeartrainError as error:  # type: ignore[attr-defined]
+        pytest.skip(f"no server module: {error}")
+
+
+def load_line(*, timeout_ms: int = 1000, python: str = sys.executable) -> dict[str, str]:
+    """The setting with which a server loads the module."""
+    return {"loadmodule": f"{find_module()} sync-timeout {timeout_ms} python {python}"}
+
+
+class _Requests:
+    """The host of a script: it keeps what is registered."""
+
+    def __init__(self, session: str, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.session = session
+        self.found: dict[str, RegisterRequest] = {}
+
+    def register(self, request: RegisterRequest) -> str:
+        """Keep it; its id."""
+        made = id_for(self.session, request, self.found)
+        self.found[made] = request
+        return made
+
+    def run(self, request: object) -> list[object]:
+        """There is no run() in these tests."""
+        raise NotImplementedError(request)
+
+
+def register(
+    link: Link,
+    script: Callable[[], object],
+    *,
+    session: str = "tests",
+    dialect: Dialect = Dialect.GEARTRAIN,
+    user: str | None = None,
+    changed: dict[str, str] | None = None,
+    loads: bool = True,
+) -> list[str]:
+    """Submit what `script` registers, set its hooks and wait until they are loaded; their ids.
+
+    Args:
+        link: a connection.
+        script: calls `GearsBuilder(...).register(...)`.
+        session: the session's name.
+        dialect: the record format.
+        user: whose permissions the functions have; None: the connection's.
+        changed: fields of the definitions to replace.
+        loads: False: they must not run; errors are looked at by the caller.
+    """
+    host = _Requests(session, dialect)
+    with hosted(host):
+        script()
+    module = sys.modules.get(script.__module__)
+    parcel = seal(
+        session, [Code(item.steps, item.on_registered) for item in host.found.values()], [module] if module else []
+    )
+    records = [
+        Registration(
+            id=registration,
+            session=session,
+            reader=request.reader,
+            pattern=request.pattern,
+            mode=request.mode,
+            description=None,
+            dialect=dialect,
+            arguments=request.arguments,
+            position=position,
+            code_version=0,
+            python=parcel.python,
+        )
+        for position, (registration, request) in enumerate(host.found.items())
+    ]
+    store = Store(link)
+    about = Session(
+        name=session, version=0, updated=time.time(), python=parcel.python, dialect=dialect, script="<tests>"
+    )
+    store.submit(about, records, parcel, "")
+    stored = store.parcel(session)
+    snapshot = store.snapshot()
+    for registration in host.found:
+        record = snapshot.registrations[registration]
+        definition = {
+            "registration": record.to_json(),
+            "session": session,
+            "python": stored.python,
+            "signature": stored.signature,
+            "version": stored.version,
+            "blob": base64.b64encode(stored.blob).decode(),
+            **(changed or {}),
+        }
+        set_hook(link, record, json.dumps(definition), user)
+    if loads:
+        for registration in host.found:
+            wait_loaded(link, registration)
+    return list(host.found)
+
+
+def set_hook(link: Link, record: Registration, definition: str, user: str | None) -> None:
+    """Set the hook of one registration."""
+    fields: list[str] = [
+        *("reader", "keys" if record.reader is Reader.KEYS else "stream"),
+        *("mode", "sync", "pattern", record.pattern, "definition", definition),
+    ]
+    arguments = record.arguments
+    if isinstance(arguments, KeysArguments):
+        fields += ["value", str(int(arguments.read_value))]
+        if arguments.event_types is not None:
+            fields += ["events", " ".join(arguments.event_types)]
+        if arguments.key_types is not None:
+            fields += ["types", " ".join(arguments.key_types)]
+    if user is not None:
+        fields += ["user", user]
+    link.call("GEARTRAIN.HOOK", "SET", record.id, str(record.code_version), *fields)
+
+
+def wait_loaded(link: Link, registration: str) -> None:
+    """Wait until the hook's function is loaded.
+
+    Raises:
+        AssertionError: it was refused, or is not loaded in time.
+    """
+    wait_for(lambda: "not loaded yet" not in state(link, registration), message=f"{registration} is loaded")
+    error = state(link, registration)
+    assert error == "", error
+
+
+def state(link: Link, registration: str) -> str:
+    """The hook's error; '' where it runs."""
+    reply = link.call("GEARTRAIN.HOOK", "LIST")
+    for identity, _, error, *_ in reply[reply.index("hooks") + 1]:
+        if identity == registration:
+            return str(error)
+    return "no such hook"
+
+
+def statistics(link: Link, registration: str) -> Statistics:
+    """What the registry says of it."""
+    return Store(link).statistics([registration])[registration]
