@@ -315,7 +315,7 @@ class Store:
                 continue
             if not reply and keys.is_outbox(stream):
                 # No worker has come yet: all of it waits.
-                found[stream] = self.link.call("XLEN", stream)
+                found[stream] = int(dict(_pairs(self.link.call("XINFO", "STREAM", stream)))["length"])
             for item in reply:
                 info = dict(_pairs(item))
                 if to_bytes(info["name"]) == group:
