@@ -78,7 +78,7 @@ def test_a_block_that_takes_too_long_is_ended_by_the_server(context, module_serv
             assert answers[0][0] == "1"
             execute("set", "b", 1)
 
-    with pytest.raises(CommandError, match="ATOMICTIMEOUT.* 100 ms"):
+    with pytest.raises(CommandError, match=r"ATOMICTIMEOUT.* 100 ms"):
         block()
     assert execute("mget", "a", "b") == ["1", None]
 
