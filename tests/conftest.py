@@ -24,7 +24,7 @@ import pytest
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
 from support.processes import GEARTRAIN, CapturedProcess
-from support.servers import FLAVOURS, VALKEY, ServerPool, required
+from support.servers import FLAVOURS, VALKEY, ServerPool, required, stable_port
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -140,7 +140,8 @@ def fresh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServe
         ) -> EmbeddedServer:
             directory = tmp_path_factory.mktemp("server") if aof else None
             settings = {**({"appendfsync": aof} if aof else {}), **(options or {})}
-            server = EmbeddedServer.start(binary=required(flavour), directory=directory, options=settings)
+            binary = required(flavour)
+            server = EmbeddedServer.start(port=stable_port(), binary=binary, directory=directory, options=settings)
             return stack.enter_context(server)
 
         yield make

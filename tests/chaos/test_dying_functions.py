@@ -38,6 +38,7 @@ def test_processes_that_a_function_ends_are_started_again_and_other_streams_go_o
     supervisor.wait_for_line(r"ended with exit code 3; it is started again in 0.8 s")
     wait_for(lambda: all(committed(db, stream) == ids[stream][-1] for stream in STREAMS), 20)
     assert committed(db, "load:poison") == "0-0"
+    wait_for(lambda: "workers in a row" in (Client(valkey.url).registrations()[0].last_error or ""), 10)
     db.call("DEL", "trap")
     wait_for(lambda: committed(db, "load:poison") == poisoned[-1], 20)
     for stream in STREAMS:

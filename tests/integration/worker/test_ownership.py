@@ -173,6 +173,25 @@ def test_a_batch_that_ends_after_the_lease_was_lost_is_not_committed(everywhere)
     place.wait_done(registration)
 
 
+def test_a_partition_is_not_taken_again_while_a_commit_of_its_last_owner_is_under_way(place):
+    """Also where that was this worker itself: its commit would pass for one of the next owner."""
+    registration = place.register(waiting(), "s")
+    place.link.call("RPUSH", "gate", "open")
+    worker = place.start(lease_ttl=0.9, commit_interval=3.0)
+    first = place.add("s", "a", "1")
+    wait_for(lambda: place.groups("s").get(f"geartrain:{registration}", {}).get("last-delivered-id") == first)
+    place.add("s", "a", "2")
+    # Executed, and committed only in some seconds.
+    place.seen(2)
+    place.link.call("DEL", "gate")
+    place.link.call("DEL", keys.lease(registration, b"s"))
+    assert place.seen(3, "started") == ["1", "2", "2"]
+    assert not worker.worker._committer._queue
+    assert place.groups("s")[f"geartrain:{registration}"]["last-delivered-id"] == first
+    place.link.call("RPUSH", "gate", "open")
+    place.wait_done(registration, triggered=3)
+
+
 def test_a_worker_that_still_loads_leaves_the_others_their_partitions(place):
     """Code that takes long to load (`onRegistered` here) costs no stream its executions meanwhile."""
 
