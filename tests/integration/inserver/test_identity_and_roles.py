@@ -15,6 +15,7 @@ from support.inserver import find_module, load_line, register, state, statistics
 from support.waiting import wait_for
 
 ID = "tests/KeysReader:k:*"
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted(Path.home().glob(".pyenv/versions/3.1[123].*/bin/python3"))
 
 
@@ -48,7 +49,9 @@ def test_a_user_who_is_gone_has_no_permissions(client):
 
 def test_a_function_is_stopped_at_maxmemory_as_a_client_is(client):
     """The write goes through; what the function adds does not."""
-    register(client, script)
+    register(
+        client, lambda: GearsBuilder().foreach(lambda _: execute("append", "copy", "x")).register("k:*", mode="sync")
+    )
     client.call("SET", "k:1", "v")
     client.call("CONFIG", "SET", "maxmemory", "1")
     client.call("DEL", "k:1")
@@ -68,7 +71,7 @@ def test_replicas_do_not_run_functions_and_do_when_they_are_promoted(fresh_serve
             first,
             lambda: (
                 GearsBuilder()
-                .foreach(lambda r: execute("incr", "n"))
+                .foreach(lambda _: execute("incr", "n"))
                 .register("k:*", mode="sync", onRegistered=lambda: execute("incr", "begun"))
             ),
         )
@@ -86,10 +89,11 @@ def test_what_a_function_writes_is_in_the_append_only_file_with_its_cause(fresh_
     """A transaction of both; loading it does not run the function again."""
     server = fresh_server(flavour, aof="always", options=load_line())
     with Link(Endpoint(server.url)) as client:
-        register(client, lambda: GearsBuilder().foreach(lambda r: execute("incr", "n")).register("k:*", mode="sync"))
+        register(client, lambda: GearsBuilder().foreach(lambda _: execute("incr", "n")).register("k:*", mode="sync"))
         client.call("SET", "k:1", "v")
     files = b"".join(path.read_bytes() for path in server.directory.glob("appendonlydir/*.aof"))
-    assert files.index(b"MULTI") < files.index(b"k:1") < files.index(b"incr") < files.rindex(b"EXEC")
+    both = b"*3\r\n$3\r\nSET\r\n$3\r\nk:1\r\n$1\r\nv\r\n*2\r\n$4\r\nincr\r\n$1\r\nn\r\n*1\r\n$4\r\nEXEC\r\n"
+    assert files.count(b"*1\r\n$5\r\nMULTI\r\n" + both) == 1
     server.kill()
     server.restart()
     with Link(Endpoint(server.url)) as client:
@@ -117,7 +121,7 @@ def test_every_supported_python_runs_functions(fresh_server, python, tmp_path):
     pytest.importorskip("geartrain")
     environment = tmp_path / "venv"
     subprocess.run([python, "-m", "venv", "--without-pip", environment], check=True)
-    here = [path for path in sys.path if path.endswith("site-packages") or path.endswith("src")]
+    here = [path for path in sys.path if path.endswith(("site-packages", "src"))]
     (packages,) = environment.glob("lib/python3.*/site-packages")
     (packages / "here.pth").write_text("\n".join(here))
     server = fresh_server(options=load_line(python=str(environment / "bin" / "python3")))
@@ -130,8 +134,8 @@ def test_every_supported_python_runs_functions(fresh_server, python, tmp_path):
         ).stdout.strip()
         assert f"geartrain_sync_python:{version}." in client.call("INFO", "geartrain")
         assert client.call("GEARTRAIN.HOOK", "LIST")[3] == "ok"
-        register(client, script, loads=version == "%d.%d" % sys.version_info[:2])
-        if version != "%d.%d" % sys.version_info[:2]:
+        register(client, script, loads=version == PYTHON)
+        if version != PYTHON:
             # The tests' own Python pickled it; that it says so shows that the interpreter runs.
             wait_for(lambda: "registered with Python" in state(client, ID) or "hiredis" in state(client, ID))
 
@@ -155,9 +159,10 @@ def test_without_a_usable_python_there_is_no_sync_and_it_says_why(fresh_server, 
 
 def test_the_interpreter_is_found_from_the_place_of_the_module(fresh_server, tmp_path):
     """Without the option: the virtual environment that the module lies in."""
-    place = Path(sys.prefix) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    place = Path(sys.prefix) / "lib" / f"python{PYTHON}" / "site-packages"
     module = place / f"geartrain-test-{os.getpid()}.so"
     module.write_bytes(find_module().read_bytes())
+    module.chmod(0o755)
     try:
         server = fresh_server(options={"loadmodule": str(module)})
         with Link(Endpoint(server.url)) as client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geartrain import GearsBuilder, execute, hashtag, log, streamKey
-from geartrain.errors import CommandError
+from geartrain.errors import CommandError, GeartrainError
 from geartrain.runtime import atomic, configGet, gearsConfigGet
 from geartrain.wire import Endpoint, Link
 from support.inserver import register, statistics
@@ -72,7 +72,7 @@ def test_without_read_value_there_is_none(client):
 
 
 def test_events_and_key_types_are_chosen_before_python_is_entered(client):
-    """eventTypes and keyTypes are white lists."""
+    """White lists of event types and of key types."""
     register(client, keeps(eventTypes=["hset", "del"], keyTypes=["hash"]))
     client.call("SET", "k:1", "v")
     client.call("HSET", "k:2", "f", "v")
@@ -270,7 +270,7 @@ def test_a_thread_of_a_function_gets_an_error_from_execute(client):
         def inside():
             try:
                 execute("get", "a")
-            except Exception as error:
+            except GeartrainError as error:
                 found.append(type(error).__name__)
 
         thread = threading.Thread(target=inside)
@@ -301,7 +301,7 @@ def test_threads_run_while_the_server_sleeps(client):
 
             threading.Thread(target=counting, daemon=True).start()
 
-        builder = GearsBuilder().foreach(lambda r: execute("set", "count", len(counts)))
+        builder = GearsBuilder().foreach(lambda _: execute("set", "count", len(counts)))
         builder.register("k:*", mode="sync", onRegistered=begin)
 
     register(client, script)
@@ -317,10 +317,10 @@ def test_a_function_is_not_triggered_by_its_own_writes_and_others_are(client):
     """Self-trigger: never; chains: yes."""
 
     def script():
-        GearsBuilder().foreach(lambda r: (execute("incr", "one"), execute("incr", "k:x"))).register(
+        GearsBuilder().foreach(lambda _: (execute("incr", "one"), execute("incr", "k:x"))).register(
             "k:*", mode="sync", name="one"
         )
-        GearsBuilder().foreach(lambda r: execute("incr", "two")).register("k:x", mode="sync", name="two")
+        GearsBuilder().foreach(lambda _: execute("incr", "two")).register("k:x", mode="sync", name="two")
 
     register(client, script)
     client.call("SET", "k:1", "v")
@@ -331,8 +331,8 @@ def test_functions_that_trigger_each_other_stop_at_a_depth_of_8(client):
     """Ping-pong; what is beyond is counted."""
 
     def script():
-        GearsBuilder().foreach(lambda r: execute("incr", "b:x")).register("a:*", mode="sync", name="a")
-        GearsBuilder().foreach(lambda r: execute("incr", "a:x")).register("b:*", mode="sync", name="b")
+        GearsBuilder().foreach(lambda _: execute("incr", "b:x")).register("a:*", mode="sync", name="a")
+        GearsBuilder().foreach(lambda _: execute("incr", "a:x")).register("b:*", mode="sync", name="b")
 
     register(client, script)
     client.call("SET", "a:1", "v")
@@ -346,7 +346,7 @@ def test_registrations_of_a_session_share_their_globals(client):
     def script():
         shared = []
         GearsBuilder().foreach(lambda r: shared.append(r["key"])).register("a:*", mode="sync")
-        GearsBuilder().foreach(lambda r: execute("set", "shared", repr(shared))).register("b:*", mode="sync")
+        GearsBuilder().foreach(lambda _: execute("set", "shared", repr(shared))).register("b:*", mode="sync")
 
     register(client, script)
     client.call("SET", "a:1", "v")
@@ -399,13 +399,13 @@ def test_a_hook_that_is_removed_while_its_function_runs_does_no_harm(client):
         client,
         lambda: (
             GearsBuilder()
-            .foreach(lambda r: execute("geartrain.hook", "del", "it"))
+            .foreach(lambda _: execute("geartrain.hook", "del", "it"))
             .register("k:*", mode="sync", name="it")
         ),
     )
     register(
         client,
-        lambda: GearsBuilder().foreach(lambda r: execute("flushall")).register("f:*", mode="sync"),
+        lambda: GearsBuilder().foreach(lambda _: execute("flushall")).register("f:*", mode="sync"),
         session="second",
     )
     client.call("SET", "k:1", "v")
@@ -420,9 +420,9 @@ def test_packages_of_the_virtual_environment_can_be_imported(client):
     pytest.importorskip("numpy")
 
     def sums(record):
-        import numpy
+        import numpy as np
 
-        execute("set", "sum", int(numpy.arange(10).sum()))
+        execute("set", "sum", int(np.arange(10).sum()))
 
     register(
         client,

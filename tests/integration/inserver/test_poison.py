@@ -58,7 +58,7 @@ def never_shown(record):
     """An error whose text takes for ever."""
 
     class SlowError(Exception):
-        def __str__(self):
+        def __str__(self) -> str:
             while True:
                 pass
 
@@ -141,8 +141,8 @@ def test_a_timeout_never_hits_a_later_function(client):
     """Functions that take about as long as the timeout, one after the other, and quick ones between."""
 
     def script():
-        GearsBuilder().foreach(lambda r: time.sleep(0.31)).register("k:slow", mode="sync", name="slow")
-        GearsBuilder().foreach(lambda r: [execute("incr", "n") for _ in range(20)]).register(
+        GearsBuilder().foreach(lambda _: time.sleep(0.31)).register("k:slow", mode="sync", name="slow")
+        GearsBuilder().foreach(lambda _: [execute("incr", "n") for _ in range(20)]).register(
             "k:quick", mode="sync", name="quick"
         )
 

@@ -52,7 +52,7 @@ def test_the_stream_of_an_execution_is_known(client):
         client,
         lambda: (
             GearsBuilder("StreamReader")
-            .foreach(lambda r: execute("rpush", "keys", streamKey()))
+            .foreach(lambda _: execute("rpush", "keys", streamKey()))
             .register("s:*", mode="sync")
         ),
     )
