@@ -1,4 +1,5 @@
-# What a developer needs: `make setup | demo | test | lint | bench | clean`. Each target sets up by itself where needed.
+# What a developer needs: `make setup | demo | test | test-native | test-sanitize | lint | bench | clean`. Each target sets
+# up by itself where needed.
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -14,7 +15,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --timeout 120 --retries 
 # More arguments for pytest: `make test ARGS='tests/unit -k offset'`.
 ARGS ?=
 
-.PHONY: setup demo test lint format bench clean
+# The C of the server module, and the tests of it that need no server.
+NATIVE   := CMakeLists.txt $(wildcard native/*)
+C_TESTS  := $(patsubst tests/native/%.c,build/native/%,$(wildcard tests/native/*.c))
+C_FLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Inative -pthread
+SANITIZE ?= address,undefined
+
+.PHONY: setup demo test test-native test-sanitize lint format bench clean
 
 setup: $(STAMP)
 	@echo "setup: $(VENV) is ready"
@@ -26,8 +33,8 @@ $(BIN)/python:
 	@echo "setup: $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-# Installs again when pyproject.toml changed. The stamp is written last: a setup that was broken off is done again.
-$(STAMP): pyproject.toml | $(BIN)/python
+# Installs again when pyproject.toml or the module's C changed. The stamp is written last: a setup that was broken off is done again.
+$(STAMP): pyproject.toml $(NATIVE) | $(BIN)/python
 	@echo "setup: installing geartrain[dev] into $(VENV) (half a minute; longer on a slow network)"
 	@$(PIP) install --quiet --editable '.[dev]'
 	@$(PIP) check
@@ -39,11 +46,39 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadscope $(ARGS)
 
+# Each tests/native/*.c is a program with all of native/*.c in it. `make SANITIZE= test-native`: without sanitizers.
+test-native: $(C_TESTS)
+	@for program in $(C_TESTS); do echo "$$program"; $$program || exit 1; done
+
+build/native/%: tests/native/%.c $(NATIVE)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -O1 -g $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined) \
+		-o $@ $< $(filter native/%.c,$(NATIVE)) -ldl -lm
+
+# The tests of the module, on servers that run under AddressSanitizer and UndefinedBehaviorSanitizer. What these find is in
+# build/sanitize/reports/, and fails the run.
+test-sanitize: build/sanitize/.installed
+	@rm -rf build/sanitize/reports && mkdir -p build/sanitize/reports
+	@GEARTRAIN_MODULE=$(CURDIR)/build/sanitize/geartrain/native/geartrain.so \
+		GEARTRAIN_SANITIZER_REPORTS=$(CURDIR)/build/sanitize/reports \
+		$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope tests/native $(ARGS)
+	@if [ -n "$$(ls build/sanitize/reports)" ]; then cat build/sanitize/reports/*; exit 1; fi
+
+build/sanitize/.installed: pyproject.toml $(NATIVE) | $(STAMP)
+	@echo "test-sanitize: building the module with -fsanitize=$(SANITIZE)"
+	@$(PIP) install --quiet --no-deps --upgrade --target build/sanitize \
+		--config-settings=cmake.define.GEARTRAIN_SANITIZE=$(SANITIZE) .
+	@test -f build/sanitize/geartrain/native/geartrain.so || { echo "test-sanitize: there is no C compiler" >&2; exit 1; }
+	@touch $@
+
 lint: $(STAMP)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports
+	@# Not together with sanitizers: these make compilers warn of what is no fault.
+	@command -v $(CC) >/dev/null || { echo "lint: no C compiler, native/ is not checked"; exit 0; }; \
+		for file in $(wildcard native/*.c); do $(CC) $(C_FLAGS) -O2 -Werror -c -o /dev/null $$file || exit 1; done
 
 format: $(STAMP)
 	$(BIN)/ruff check --quiet --fix .

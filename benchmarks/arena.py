@@ -75,7 +75,7 @@ class Arena:
         self._numbers = count(1)
 
     def __enter__(self) -> Self:
-        self.server = EmbeddedServer.start()
+        self.server = EmbeddedServer.start(module=False)
         try:
             self.url = self.server.url
             self.redis = redis.Redis.from_url(self.url, decode_responses=True)

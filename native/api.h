@@ -94,6 +94,8 @@ enum {
 };
 
 enum {
+    REDISMODULE_CTX_FLAGS_LUA = 1 << 0,
+    REDISMODULE_CTX_FLAGS_MULTI = 1 << 1,
     REDISMODULE_CTX_FLAGS_MASTER = 1 << 2,
     REDISMODULE_CTX_FLAGS_SLAVE = 1 << 3,
     REDISMODULE_CTX_FLAGS_READONLY = 1 << 4,
@@ -101,6 +103,7 @@ enum {
     REDISMODULE_CTX_FLAGS_AOF = 1 << 6,
     REDISMODULE_CTX_FLAGS_REPLICATED = 1 << 12,
     REDISMODULE_CTX_FLAGS_LOADING = 1 << 13,
+    REDISMODULE_CTX_FLAGS_DENY_BLOCKING = 1 << 21,
     REDISMODULE_CTX_FLAGS_ASYNC_LOADING = 1 << 23,
     REDISMODULE_CTX_FLAGS_SERVER_STARTUP = 1 << 24,
 };
@@ -150,6 +153,18 @@ enum {
     REDISMODULE_SUBEVENT_EVENTLOOP_BEFORE_SLEEP = 0,
     REDISMODULE_SUBEVENT_EVENTLOOP_AFTER_SLEEP = 1,
 };
+
+/* What GetClientInfoById tells, in its first version. */
+typedef struct {
+    uint64_t version;
+    uint64_t flags;
+    uint64_t id;
+    char addr[46];
+    uint16_t port;
+    uint16_t db;
+} RedisModuleClientInfo;
+
+enum { REDISMODULE_CLIENTINFO_FLAG_SSL = 1 << 0 };
 
 /* What comes with REDISMODULE_EVENT_FLUSHDB: dbnum is -1 for all. */
 typedef struct {
@@ -237,6 +252,7 @@ typedef struct {
     X(FreeModuleUser, int, (RedisModuleUser *))                                                                        \
     X(SetContextUser, void, (RedisModuleCtx *, const RedisModuleUser *))                                               \
     X(GetClientId, unsigned long long, (RedisModuleCtx *))                                                             \
+    X(GetClientInfoById, int, (void *, uint64_t))                                                                      \
     X(GetMyClusterID, const char *, (void))                                                                            \
     X(MonotonicMicroseconds, uint64_t, (void))
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "atomic.h"
 #include "capture.h"
 #include "hooks.h"
 #include "sync.h"
@@ -65,6 +66,7 @@ static void info(RedisModuleInfoCtx *ctx, int for_crash_report) {
     RM_InfoAddSection(ctx, "");
     RM_InfoAddFieldULongLong(ctx, "hooks", hooks_count());
     capture_info(ctx);
+    atomic_info(ctx);
     workers_info(ctx);
     if (!for_crash_report) sync_info(ctx);
 }
@@ -89,7 +91,7 @@ VISIBLE int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, in
     RM_SetModuleOptions(ctx, (REDISMODULE_OPTIONS_HANDLE_IO_ERRORS | VALKEYMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION) &
                                  RM_GetModuleOptionsAll());
     sync_load(ctx, options.python, options.timeout_ms);
-    if (hooks_load(ctx) != REDISMODULE_OK || capture_load(ctx) != REDISMODULE_OK ||
+    if (hooks_load(ctx) != REDISMODULE_OK || atomic_load(ctx) != REDISMODULE_OK || capture_load(ctx) != REDISMODULE_OK ||
         RM_RegisterInfoFunc(ctx, info) != REDISMODULE_OK ||
         workers_load(ctx, (unsigned)options.workers, options.worker_url, options.python) != REDISMODULE_OK) {
         RM_Log(ctx, "warning", "geartrain: not loaded: the server refused a command or an event, or an option cannot be met");

@@ -5,6 +5,8 @@
     url, link       the address of `server`, and a connection to it
     valkey          Valkey 9.1 only, empty: for what does not depend on the server
     fresh_server    makes servers that the test may kill and restart
+    module_server   a server of the test's own with the server module, of each flavour that can load it
+    module_flavour  the name of `module_server`'s flavour; narrowed as `flavour` is
     cli             starts `geartrain ...` processes
     seed            a random.Random that a failed run can be repeated with
 
@@ -24,7 +26,8 @@ import pytest
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
 from support.processes import GEARTRAIN, CapturedProcess
-from support.servers import FLAVOURS, VALKEY, ServerPool, required
+from support.sanitizers import check_reports, sanitized
+from support.servers import FLAVOURS, MODULE_FLAVOURS, VALKEY, ServerPool, require_module, required
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -77,9 +80,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that uses `flavour` or `server` once for each flavour that it is meant for."""
-    if "flavour" in metafunc.fixturenames:
-        marker = metafunc.definition.get_closest_marker("servers")
-        metafunc.parametrize("flavour", marker.args if marker else FLAVOURS)
+    marker = metafunc.definition.get_closest_marker("servers")
+    for fixture, flavours in (("flavour", FLAVOURS), ("module_flavour", MODULE_FLAVOURS)):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, marker.args if marker else flavours)
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +123,12 @@ class MakeServer(Protocol):
     """What the fixture `fresh_server` is."""
 
     def __call__(
-        self, flavour: str = VALKEY, *, aof: str | None = None, options: Mapping[str, str] | None = None
+        self,
+        flavour: str = VALKEY,
+        *,
+        aof: str | None = None,
+        options: Mapping[str, str] | None = None,
+        module: Mapping[str, object] | None = None,
     ) -> EmbeddedServer:
         """Start a server of this test's own.
 
@@ -127,6 +136,7 @@ class MakeServer(Protocol):
             flavour: one of support.servers.FLAVOURS.
             aof: `always` or `everysec`: its data survive `kill` and `restart`; None: they are temporary.
             options: further settings.
+            module: loads the server module with these options (`{}`: none); None: without it.
         """
 
 
@@ -136,14 +146,32 @@ def fresh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServe
     with ExitStack() as stack:
 
         def make(
-            flavour: str = VALKEY, *, aof: str | None = None, options: Mapping[str, str] | None = None
+            flavour: str = VALKEY,
+            *,
+            aof: str | None = None,
+            options: Mapping[str, str] | None = None,
+            module: Mapping[str, object] | None = None,
         ) -> EmbeddedServer:
-            directory = tmp_path_factory.mktemp("server") if aof else None
-            settings = {**({"appendfsync": aof} if aof else {}), **(options or {})}
-            server = EmbeddedServer.start(binary=required(flavour), directory=directory, options=settings)
+            binary = required(flavour)
+            if module is not None:
+                require_module()
+            server = EmbeddedServer.start(
+                binary=sanitized(binary, tmp_path_factory.mktemp("binary")),
+                directory=tmp_path_factory.mktemp("server") if aof else None,
+                options={**({"appendfsync": aof} if aof else {}), **(options or {})},
+                module=module is not None,
+                module_options=module or {},
+            )
             return stack.enter_context(server)
 
         yield make
+    check_reports()
+
+
+@pytest.fixture
+def module_server(module_flavour: str, fresh_server: MakeServer) -> EmbeddedServer:
+    """An empty server of this test's own with the server module, of each flavour in turn that can load it."""
+    return fresh_server(module_flavour, module={})
 
 
 class StartCli(Protocol):

@@ -9,7 +9,7 @@
 | `status` | hash | id -> `active`, `paused`, `aborted` | pause, workers | unregister |
 | `stats:<id>` | hash | counters, last error | workers | unregister |
 | `history:<id>` | list | last executions, JSON, newest first | workers | unregister |
-| `streams:<id>` | set | streams that have this registration's group | workers | unregister |
+| `streams:<id>` | set | streams that have this registration's group; its outboxes | workers, submit | unregister |
 | `workers` | hash | worker id -> JSON with its expiry | workers | at stop, or expired |
 | `config` | hash | what `gearsConfigGet` reads | users | never |
 | `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
@@ -18,8 +18,13 @@
 |---|---|---|---|---|
 | `geartrain:{<tag>}:lease:<id>:<stream>` | string | the owner's token | workers | at release, or by TTL |
 | `geartrain:{<tag>}:tries:<id>:<stream>` | string | owners since the last commit | workers | at a commit, or by TTL |
+| `geartrain:{<tag>}:outbox:<id>` | stream | key events that wait for their function | the server module | unregister |
+| `geartrain:{<tag>}:outbox:<id>:<n>` | stream | the same, with more than one partition | the server module | the same |
 
 On a stream: the consumer group `geartrain:<id>`, whose last-delivered-id is the committed offset.
+
+The tag of an outbox is the server module's: it hashes to a slot of its own shard. `<n>` counts from 0. An outbox that
+an upgrade to another number of partitions left behind is removed by workers, once it is empty.
 
 A lease hashes to the slot of its stream. The tag is the part of the stream's name that the server hashes; where that
 part cannot stand between braces (it holds `}`, or is empty) it is a number that hashes to the same slot.
@@ -27,6 +32,7 @@ part cannot stand between braces (it holds `}`, or is empty) it is a number that
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
@@ -80,6 +86,24 @@ def lease(registration: str, stream: bytes) -> bytes:
 def tries(registration: str, stream: bytes) -> bytes:
     """How many workers have begun with the partition's next batch and have not committed it, in the stream's slot."""
     return b"geartrain:{%s}:tries:%s:%s" % (hash_tag(stream), registration.encode(), stream)
+
+
+def outboxes(tag: bytes, registration: str, partitions: int) -> list[bytes]:
+    """The streams in which the server module keeps the registration's key events, in order of their numbers."""
+    name = _outbox(tag, registration)
+    return [name] if partitions == 1 else [b"%s:%d" % (name, number) for number in range(partitions)]
+
+
+def _outbox(tag: bytes, registration: str) -> bytes:
+    return b"geartrain:{%s}:outbox:%s" % (tag, registration.encode())
+
+
+_OUTBOX = re.compile(rb"geartrain:\{[^}]*\}:outbox:", re.DOTALL)
+
+
+def is_outbox(stream: bytes) -> bool:
+    """Whether a stream is one of the server module's."""
+    return _OUTBOX.match(stream) is not None
 
 
 def hash_tag(key: bytes) -> bytes:

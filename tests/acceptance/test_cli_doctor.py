@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 
+from geartrain import __version__
 from geartrain.client import Client
 from geartrain.registry.code import PYTHON
 from geartrain.server.configuration import free_port
@@ -189,6 +190,46 @@ def test_notifications_that_may_be_read_but_not_set_fail(url, as_user):
     assert result == "failed"
     assert "without AE" in message
     assert fix == "CONFIG SET notify-keyspace-events AE"
+
+
+def test_a_server_without_the_module_is_ok_and_told_how_to_load_it(url, flavour):
+    """Nothing that is registered needs it; old servers cannot have it."""
+    ((result, message, _),) = found(doctor(url)[1], "module")
+    assert result == "ok"
+    assert message.startswith("not loaded; only mode='sync'")
+    assert ("upgrade the server" in message) == (flavour in {"redis-6.2", "redis-debian"})
+
+
+@pytest.mark.servers("valkey-9.1")
+def test_a_registration_in_sync_fails_without_the_module(url, link):
+    """With the command that prints what to configure."""
+    submit(url, KEYS)
+    registrations = "geartrain:{registry}:registrations"
+    text = link.call("HGET", registrations, "keys")
+    link.call("HSET", registrations, "keys", json.dumps(json.loads(text) | {"mode": "sync"}))
+    code, document = doctor(url)
+    assert code == 1
+    ((result, message, fix),) = found(document, "module")
+    assert (result, message) == ("failed", "the server module is not loaded, and keys has mode='sync'")
+    assert "geartrain module" in fix or "no C compiler" in fix
+
+
+def test_the_module_is_told_with_its_version_and_hooks(module_server):
+    """And whether functions run in the server, or why not."""
+    with Link(Endpoint(module_server.url)) as link:
+        link.call("GEARTRAIN.HOOK", "SET", "keys", "1", "pattern", "key:*")
+    ((result, message, _),) = found(doctor(module_server.url)[1], "module")
+    assert message.startswith(f"loaded, version {__version__}, 1 hook; ")
+    assert ("no mode='sync': " in message) == (result == "warning")
+
+
+def test_a_user_who_may_not_ask_for_hooks_is_told_the_rule(module_server):
+    """The command is for administrators, and workers."""
+    with Link(Endpoint(module_server.url)) as link:
+        link.call("ACL", "SETUSER", "alice", "on", ">secret", "+@all", "~*", "&*", "-geartrain.hook")
+    document = doctor(module_server.url.replace("redis://", "redis://alice:secret@"))[1]
+    ((result, _, fix),) = found(document, "module")
+    assert (result, fix) == ("warning", "ACL SETUSER alice +geartrain.hook")
 
 
 @pytest.mark.servers("valkey-9.1")

@@ -21,6 +21,7 @@ from geartrain.errors import ServerUnavailable
 from geartrain.server.configuration import free_port
 from geartrain.wire import Endpoint, Link
 from support.processes import GEARTRAIN, environment, run_cli
+from support.servers import require_module
 from support.waiting import wait_for
 
 COUNTING = (
@@ -138,12 +139,12 @@ def test_run_takes_the_url_of_the_environment_unless_told_otherwise(cli, script,
     assert server_url(process) == f"redis://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("option", [("--port", "7000"), ("--dir", "data")])
+@pytest.mark.parametrize("option", [("--port", "7000"), ("--dir", "data"), ("--no-module",)])
 def test_options_of_the_embedded_server_are_wrong_use_with_a_url(script, option):
     """Exit code 2, and a message that names them."""
     done = run_cli("run", script(COUNTING), "--url", "redis://127.0.0.1:1", *option)
     assert done.returncode == 2
-    assert "--port and --dir" in done.stderr
+    assert "--port, --dir and --no-module" in done.stderr
 
 
 def test_a_port_that_is_taken_is_said(cli, script, valkey):
@@ -355,3 +356,29 @@ def drain(terminal, screen):
     with contextlib.suppress(OSError):  # the program has ended
         while data := os.read(terminal, 4096):
             screen += data
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_the_embedded_server_has_the_module_unless_it_is_told_not_to(cli, script, command):
+    """A line says so in either case."""
+    require_module()
+    arguments = [command, script(COUNTING)] if command == "run" else [command]
+    with_it, without = cli(*arguments), cli(*arguments, "--no-module")
+    for process, line, present in (
+        (with_it, "the server module is loaded", True),
+        (without, "without the server module: --no-module", False),
+    ):
+        url = server_url(process)
+        process.wait_for_line(f"^geartrain: {line}$")
+        with Link(Endpoint(url)) as link:
+            assert ("name=geartrain," in link.call("INFO", "modules")) == present
+        process.wait_for_line("^ready$")
+        assert process.terminate() == 0
+
+
+def test_without_an_installed_module_the_server_runs_and_says_why(cli):
+    """One line, and everything else works."""
+    process = cli("serve", env={"GEARTRAIN_MODULE": "/nowhere/geartrain.so"})
+    process.wait_for_line("^ready$")
+    process.wait_for_line("^geartrain: without the server module: GEARTRAIN_MODULE names '/nowhere/geartrain.so'")
+    assert process.terminate() == 0

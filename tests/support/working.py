@@ -63,6 +63,10 @@ class RunningWorker:
         partitions = list(self.worker._ownership.open.values())
         return {item.deployment.registration.code_version for item in partitions if item.key[0] == registration}
 
+    def buffered(self) -> dict[bytes, int]:
+        """Entries that it has read and not begun with, by stream."""
+        return {item.key[1]: len(item._buffer) for item in list(self.worker._ownership.open.values())}
+
     @property
     def closing(self) -> bool:
         """Whether it is giving partitions up."""

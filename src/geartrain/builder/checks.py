@@ -42,10 +42,12 @@ def function(call: str, argument: str, value: F, *, may_await: bool = False) -> 
     return value
 
 
-def whole(call: str, argument: str, value: int, *, least: int, unit: str = "") -> int:
-    """An int that is at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise wrong(call, argument, value, f"a whole number{unit}, {least} or more")
+def whole(call: str, argument: str, value: int, *, least: int, most: int | None = None, unit: str = "") -> int:
+    """An int that is at least `least` and, where that is given, at most `most`."""
+    fits = isinstance(value, int) and not isinstance(value, bool) and least <= value
+    if not fits or (most is not None and value > most):
+        span = f"{least} or more" if most is None else f"{least} to {most}"
+        raise wrong(call, argument, value, f"a whole number{unit}, {span}")
     return value
 
 

@@ -15,6 +15,7 @@ from geartrain.builder import checks
 from geartrain.builder.calls import checked, closest, completed
 from geartrain.builder.host import current_host
 from geartrain.builder.requests import (
+    MOST_PARTITIONS,
     FailurePolicy,
     KeysArguments,
     Mode,
@@ -159,6 +160,8 @@ class KeysBuilder(GearsBuilder):
         name: str | None = None,
         readValue: bool = True,
         snapshot: bool = False,
+        partitions: int = 1,
+        outboxLimit: int | None = None,
     ) -> str:
         """Run the steps whenever a key is touched; returns the registration's id.
 
@@ -171,7 +174,13 @@ class KeysBuilder(GearsBuilder):
             OnRegistered: called once in every process that will run the steps; `onRegistered` is the same.
             name: the registration's own name, for its id.
             readValue: read the key's value when the steps run; otherwise `record['value']` is None.
-            snapshot: record the value with the event, atomically with the write (server module only).
+            snapshot: record the value with the event, atomically with the write.
+            partitions: spread the events over that many streams, by key, so that as many executions run at the same
+                time; 1 to 1024. The events of one key stay in order.
+            outboxLimit: events of one such stream that may wait to be executed; further ones are dropped, and counted.
+                None: no limit.
+
+        Without the server module events come as notifications, and the last three have no effect.
 
         Raises:
             ArgumentError: an argument that is not one of these; the message says what is allowed.
@@ -181,6 +190,10 @@ class KeysBuilder(GearsBuilder):
             key_types=checks.words("register", "keyTypes", keyTypes),
             read_value=checks.flag("register", "readValue", readValue),
             snapshot=checks.flag("register", "snapshot", snapshot),
+            partitions=checks.whole("register", "partitions", partitions, least=1, most=MOST_PARTITIONS),
+            outbox_limit=(
+                None if outboxLimit is None else checks.whole("register", "outboxLimit", outboxLimit, least=1)
+            ),
         )
         return self._register(
             prefix, regex, mode, name, checks.callback("register", onRegistered, OnRegistered), arguments

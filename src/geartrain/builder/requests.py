@@ -9,6 +9,9 @@ from typing import Any
 
 from geartrain.builder.steps import Step
 
+MOST_PARTITIONS = 1024
+"""Streams over which the events of one KeysReader registration can be spread."""
+
 
 class Reader(StrEnum):
     """Where records come from; the value is the name that `GearsBuilder` takes."""
@@ -68,12 +71,16 @@ class KeysArguments:
         key_types: lower-case key types (`string`, `hash`, ...) that trigger; None: all.
         read_value: read the key's value for the record, at the moment that the function runs.
         snapshot: record the value with the event (server module only).
+        partitions: streams over which the events are spread, by key (server module only).
+        outbox_limit: events that may wait in one of them; None: no limit (server module only).
     """
 
     event_types: tuple[str, ...] | None = None
     key_types: tuple[str, ...] | None = None
     read_value: bool = True
     snapshot: bool = False
+    partitions: int = 1
+    outbox_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from geartrain.cli.health import permissions, registry, server
+from geartrain.cli.health import module, permissions, registry, server
 from geartrain.cli.health.finding import Finding, Result, failed, ok
 from geartrain.cli.options import json_option, url_option
 from geartrain.cli.output import print_json
@@ -87,7 +87,7 @@ class _Report:
             yield failed("registrations", "the registry cannot be read: see permissions")
             return
         yield from registry.check_registrations(held)
-        yield from registry.check_module(held)
+        yield from module.check_module(link, seen, held)
         yield from registry.check_python(held)
         yield from registry.check_signatures(held)
         yield from registry.check_workers(held)

@@ -43,6 +43,7 @@ def command(
     url: str | None,
     port: int | None,
     directory: Path | None,
+    module: bool,
     processes: int,
     session: str | None,
     dialect: Dialect,
@@ -52,12 +53,13 @@ def command(
     Without a URL an embedded server is started. With one, the registrations stay when this ends, as after `geartrain
     register`.
     """
-    if port is not None or directory is not None:
+    if port is not None or directory is not None or not module:
         if context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
-            raise click.UsageError("--port and --dir are of the embedded server: they cannot be given with --url.")
+            what = "--port, --dir and --no-module are of the embedded server: they cannot be given with --url."
+            raise click.UsageError(what)
         url = None
     with ExitStack() as stack:
-        server = None if url else stack.enter_context(start_server(port, directory))
+        server = None if url else stack.enter_context(start_server(port, directory, module))
         client = stack.enter_context(Client(server.url if server else url))
         with script_output(as_json=False):
             outcome = client.submit_file(script, session, dialect)

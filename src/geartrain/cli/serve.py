@@ -18,12 +18,12 @@ _LOOK = 0.5
 
 @click.command(name="serve")
 @server_options
-def command(port: int | None, directory: Path | None) -> None:
+def command(port: int | None, directory: Path | None, module: bool) -> None:
     """Start the embedded server and print its URL; Ctrl-C stops it.
 
     It listens on 127.0.0.1 only, and is meant for development.
     """
-    with Interrupts() as interrupts, start_server(port, directory) as server:
+    with Interrupts() as interrupts, start_server(port, directory, module) as server:
         note(f"for the other commands: export {URL_VARIABLE}={server.url}")
         click.echo("ready")
         while not interrupts.wait(_LOOK):

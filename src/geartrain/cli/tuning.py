@@ -41,6 +41,13 @@ _TUNABLES = (
     _Tunable("history", 1, "COUNT", "Executions that `geartrain show` can list for each registration."),
 )
 
+
+class _Number(click.FloatRange):
+    """A number with a least value; click calls it a `float range` to people."""
+
+    name = "number"
+
+
 _DEFAULTS = {field.name: field.default for field in fields(WorkerSettings)}
 
 
@@ -67,7 +74,7 @@ def settings_options(function: F) -> F:
     decorated: Any = collect
     for tunable in reversed(_TUNABLES):
         default = _DEFAULTS[tunable.field]
-        kind = click.IntRange(int(tunable.least)) if isinstance(default, int) else click.FloatRange(tunable.least)
+        kind = click.IntRange(int(tunable.least)) if isinstance(default, int) else _Number(tunable.least)
         decorated = click.option(
             f"--{tunable.field.replace('_', '-')}",
             type=kind,

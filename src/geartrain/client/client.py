@@ -13,16 +13,18 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Self
 
-from geartrain.builder import Reader, hosted
+from geartrain.builder import hosted
 from geartrain.client.host import SessionHost
 from geartrain.client.info import RegistrationDetails, RegistrationInfo, all_infos, details
 from geartrain.client.outcome import Outcome
 from geartrain.client.scripts import Script, executed, own_modules
+from geartrain.client.warnings import Installed, warnings_of
 from geartrain.config import DEFAULT_URL, URL_VARIABLE, Dialect
-from geartrain.errors import ArgumentError, ScriptError, UnknownRegistration
-from geartrain.registry import Code, Parcel, Registration, Session, Status, Store, seal
+from geartrain.errors import ArgumentError, CommandError, ScriptError, UnknownRegistration
+from geartrain.registry import Code, Parcel, Registration, Session, Status, Store, hooks, seal
 from geartrain.registry.store import unknown
 from geartrain.runtime import Context, enter
+from geartrain.text import shown
 from geartrain.wire import Endpoint, Link
 
 _NAME = re.compile(r"[^\s{}]{1,200}")
@@ -146,10 +148,14 @@ class Client:
     def pause(self, registration: str) -> None:
         """Stop a registration after its running executions; it keeps its offsets.
 
+        With the server module, the key events of a paused KeysReader registration are captured all the same, and wait.
+        The function of `mode='sync'` is not called for what happens meanwhile.
+
         Raises:
             UnknownRegistration: there is none of that id.
         """
         self._store.set_status(registration, Status.PAUSED)
+        self._install()
 
     def resume(self, registration: str) -> None:
         """Let a paused or aborted registration go on where it stopped.
@@ -158,14 +164,16 @@ class Client:
             UnknownRegistration: there is none of that id.
         """
         self._store.set_status(registration, Status.ACTIVE)
+        self._install()
 
     def unregister(self, registration: str) -> None:
-        """Remove a registration with what it left: consumer groups, leases, statistics.
+        """Remove a registration with what it left: consumer groups, leases, events that wait, statistics.
 
         Raises:
             UnknownRegistration: there is none of that id.
         """
         self._store.unregister(registration)
+        self._install()
 
     def unregister_session(self, session: str) -> list[str]:
         """Remove all registrations of a session; their ids.
@@ -179,6 +187,7 @@ class Client:
             raise UnknownRegistration(f"there is no session {session!r}; `geartrain ls` shows those that there are")
         for registration in ids:
             self._store.unregister(registration)
+        self._install()
         return ids
 
     def find(self, text: str) -> str:
@@ -245,8 +254,24 @@ class Client:
             dialect=host.dialect,
             script=script.path,
         )
-        outcome.submitted = self._store.submit(session, _records(host, parcel), parcel, script.source)
-        outcome.warnings += _warnings(host)
+        records = _records(host, parcel, self._user())
+        outcome.submitted = self._store.submit(session, records, parcel, script.source)
+        outcome.warnings += warnings_of(self._install(), records)
+
+    def _user(self) -> str:
+        """The ACL user who registers."""
+        try:
+            return shown(self._link.call("ACL", "WHOAMI"))
+        except CommandError:
+            return "default"
+
+    def _install(self) -> Installed:
+        """Let the server module know what has changed, where there is one: at once, rather than when a worker looks."""
+        try:
+            done = hooks.reconcile(self._store)
+        except CommandError as error:
+            return Installed(None, hooks.forbidden(error) if hooks.is_forbidden(error) else str(error))
+        return Installed(done.module, None, done.failed)
 
 
 def session_name(path: str | os.PathLike[str]) -> str:
@@ -264,7 +289,7 @@ def _read(path: str | os.PathLike[str]) -> str:
         raise ScriptError(f"{os.fspath(path)} is no Python source: {error}") from error
 
 
-def _records(host: SessionHost, parcel: Parcel) -> list[Registration]:
+def _records(host: SessionHost, parcel: Parcel, user: str) -> list[Registration]:
     return [
         Registration(
             id=registration,
@@ -278,17 +303,7 @@ def _records(host: SessionHost, parcel: Parcel) -> list[Registration]:
             position=position,
             code_version=0,
             python=parcel.python,
+            user=user,
         )
         for position, (registration, request) in enumerate(host.requests.items())
     ]
-
-
-def _warnings(host: SessionHost) -> list[str]:
-    by_keys = [item for item, request in host.requests.items() if request.reader is Reader.KEYS]
-    if not by_keys:
-        return []
-    text = (
-        f"best effort: {', '.join(by_keys)}: without the server module, key events come as keyspace notifications;"
-        " those that happen while no worker listens, or while a connection is lost, are lost"
-    )
-    return [text]

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from geartrain.builder import KeysArguments, Mode, RegisterRequest, RunRequest
+from geartrain.builder import Mode, RegisterRequest, RunRequest
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.config import Dialect
-from geartrain.errors import NeedsModule
+from geartrain.errors import CommandError, NeedsModule
 from geartrain.pipeline import compile_pipeline
 from geartrain.readers import records
+from geartrain.registry import hooks
 from geartrain.registry.records import id_for
 from geartrain.runtime import EXECUTES, Context, call_sites, enter
 from geartrain.wire import Endpoint, Link
-
-_HOW = (
-    "this version of Geartrain has no server module yet. Where there is one: `geartrain module` prints its path, and"
-    " `loadmodule PATH` in the server's configuration loads it"
-)
 
 
 class SessionHost:
@@ -43,13 +39,24 @@ class SessionHost:
         """Keep a registration for the submission; returns its id.
 
         Raises:
-            NeedsModule: it asks for what only the server module can do.
+            NeedsModule: it asks for what only the server module can do, and the server has none, or one that cannot.
         """
-        _refuse_module_only(request)
+        if request.mode is Mode.SYNC:
+            self._need_sync(request)
         registration = id_for(self.outcome.session, request, self.requests)
         self.requests[registration] = request
         self.outcome.registered.append(registration)
         return registration
+
+    def _need_sync(self, request: RegisterRequest) -> None:
+        """Refuse `mode='sync'` where nobody would run it."""
+        with Link(self._endpoint, "geartrain:client") as link:
+            reason = _why_no_sync(link)
+        if reason is not None:
+            raise NeedsModule(
+                f"register({request.pattern!r}): mode='sync' runs inside of the server and needs the server module;"
+                f" {reason}. mode='async' runs in a worker, right after the write, without it"
+            )
 
     def run(self, request: RunRequest) -> list[Any]:
         """Execute a pipeline at once; returns its results when all its effects are done.
@@ -77,15 +84,12 @@ class SessionHost:
         return results
 
 
-def _refuse_module_only(request: RegisterRequest) -> None:
-    what = f"register({request.pattern!r})"
-    if request.mode is Mode.SYNC:
-        raise NeedsModule(
-            f"{what}: mode='sync' runs inside of the server and needs the server module; {_HOW}. mode='async' runs in a"
-            " worker, right after the write, without it"
-        )
-    if isinstance(request.arguments, KeysArguments) and request.arguments.snapshot:
-        raise NeedsModule(
-            f"{what}: snapshot=True records the value in the write's own transaction and needs the server module;"
-            f" {_HOW}. With readValue=True the value is read when the function runs"
-        )
+def _why_no_sync(link: Link) -> str | None:
+    """Why this server runs no sync registrations; None: it does."""
+    try:
+        module = hooks.read(link)
+    except CommandError as error:
+        return hooks.forbidden(error) if hooks.is_forbidden(error) else str(error)
+    if module is None:
+        return f"this server has none loaded: {hooks.HOW}"
+    return None if module.sync is None else f"here it cannot run it: {module.sync}"

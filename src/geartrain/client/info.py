@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from geartrain import keys
 from geartrain.builder import Mode, Reader
 from geartrain.config import Dialect
-from geartrain.registry import Delivery, Execution, Registration, Session, Snapshot, Statistics, Status, Store
+from geartrain.errors import CommandError
+from geartrain.registry import Delivery, Execution, Hook, Registration, Session, Snapshot, Statistics, Status, Store
+from geartrain.registry.hooks import read
 from geartrain.registry.store import unknown
 from geartrain.text import to_text
 from geartrain.wire import ErrorReply
@@ -30,10 +33,11 @@ class RegistrationInfo:
         failed: executions that failed for good.
         aborted: how often the policy stopped it.
         retried: tries that failed and were (or are being) tried again.
-        dropped: key events that were lost because a worker's buffer was full (best effort only).
+        dropped: key events that were lost because there was no room: in a worker's buffer, or, with the server module,
+            because of `outboxLimit`.
         records: records in succeeded executions.
-        lag: entries of its streams that are not committed yet; None where that is not known: key events, no worker has
-            found a stream yet, or the server cannot tell.
+        lag: entries of its streams, or key events in its outbox, that are not committed yet; None where that is not
+            known: key events without the server module, no worker has found a stream yet, or the server cannot tell.
         last_duration_ms: milliseconds that the last execution took.
         average_duration_ms: milliseconds that an execution took on average; 0 where there was none.
         last_error: the last failure's message, or None.
@@ -91,8 +95,8 @@ class RegistrationDetails:
         source: the script's text; '' where it was registered by a program.
         submitted_at: Unix time in seconds of the session's last submission.
         last_trace: the user's traceback of the last failure, or None.
-        owner: key events: the worker that listens; otherwise None.
-        partitions: streams that have its consumer group, by name.
+        owner: key events without the server module: the worker that listens; otherwise None.
+        partitions: streams that have its consumer group, and its outboxes, by name.
         history: the last executions, newest first.
     """
 
@@ -112,8 +116,9 @@ def all_infos(store: Store) -> list[RegistrationInfo]:
     snapshot = store.snapshot()
     sessions = _sessions(store)
     statistics = store.statistics(list(snapshot.registrations))
+    hooks = _hooks(store)
     return [
-        _info(store, snapshot, item, sessions.get(record.session), statistics[item])
+        _info(store, snapshot, item, sessions.get(record.session), statistics[item], hooks.get(item))
         for item, record in sorted(snapshot.registrations.items())
     ]
 
@@ -131,7 +136,7 @@ def details(store: Store, registration: str) -> RegistrationDetails:
         raise unknown(registration)
     statistics = store.statistics([registration])[registration]
     return RegistrationDetails(
-        info=_info(store, snapshot, registration, session, statistics),
+        info=_info(store, snapshot, registration, session, statistics, _hooks(store).get(registration)),
         arguments=_arguments(record),
         script=session.script,
         source=store.source(record.session),
@@ -147,10 +152,25 @@ def _sessions(store: Store) -> dict[str, Session]:
     return {session.name: session for session in store.sessions()}
 
 
+def _hooks(store: Store) -> Mapping[str, Hook]:
+    """The hooks in the server module, by registration id; none where there is no module, or it does not tell."""
+    try:
+        module = read(store.link)
+    except CommandError:
+        return {}
+    return {} if module is None else module.hooks
+
+
 def _info(
-    store: Store, snapshot: Snapshot, registration: str, session: Session | None, statistics: Statistics
+    store: Store,
+    snapshot: Snapshot,
+    registration: str,
+    session: Session | None,
+    statistics: Statistics,
+    hook: Hook | None,
 ) -> RegistrationInfo:
     record = snapshot.registrations[registration]
+    error, error_at = _last_error(statistics, session, hook)
     return RegistrationInfo(
         id=record.id,
         session=record.session,
@@ -160,7 +180,7 @@ def _info(
         description=record.description,
         dialect=record.dialect,
         status=snapshot.status[registration],
-        delivery=record.delivery,
+        delivery=record.delivery(hooked=hook is not None),
         python=record.python,
         version=session.version if session is not None else 0,
         triggered=statistics.triggered,
@@ -168,19 +188,28 @@ def _info(
         failed=statistics.failed,
         aborted=statistics.aborted,
         retried=statistics.retried,
-        dropped=statistics.dropped,
+        dropped=statistics.dropped + (hook.dropped if hook is not None else 0),
         records=statistics.records,
         lag=_lag(store, record),
         last_duration_ms=round(statistics.last_duration_us / 1000, 3),
         average_duration_ms=round(statistics.average_duration_us / 1000, 3),
-        last_error=statistics.last_error,
-        last_error_at=statistics.last_error_at,
+        last_error=error,
+        last_error_at=error_at,
     )
 
 
+def _last_error(statistics: Statistics, session: Session | None, hook: Hook | None) -> tuple[str | None, float | None]:
+    """The last failure, and its time; the module's reason why a hook does not run, if nothing failed since it is there.
+
+    The module gives its reason without a time: it cannot be older than the code that it is about.
+    """
+    since = session.updated if session is not None else 0.0
+    if hook is not None and hook.error and (statistics.last_error_at or 0.0) < since:
+        return hook.error, None
+    return statistics.last_error, statistics.last_error_at
+
+
 def _lag(store: Store, record: Registration) -> int | None:
-    if record.reader is Reader.KEYS:
-        return None
     lags = store.lags(record.id).values()
     known = [lag for lag in lags if lag is not None]
     return sum(known) if known and len(known) == len(lags) else None

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from geartrain.errors import CommandError
-from geartrain.wire import Argument, Command, ErrorReply, Link, raise_for
+from geartrain.wire import Argument, Command, ErrorReply, Link, parse, raise_for
 
 NO_KEY = "none"
 """The type of a key that does not exist."""
@@ -50,6 +50,16 @@ def read_values(link: Link, keys: Sequence[str | bytes], *, values: bool = True)
         else:
             found[at] = (kinds[at], _shaped(kinds[at], _checked(reply, command)))
     return found
+
+
+def has_value(kind: str) -> bool:
+    """Whether a key of that type has a value that can be read."""
+    return kind in _READING
+
+
+def encoded_value(kind: str, encoded: bytes) -> Any:
+    """The value of a key of that type, from the server's reply to the command that reads all of it."""
+    return _shaped(kind, parse(encoded))
 
 
 def read_value(call: Callable[..., Any], kind: str, key: str | bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from geartrain.registry.code import Parcel, open_parcel, seal
+from geartrain.registry.hooks import Hook, Module
 from geartrain.registry.records import Code, Delivery, Registration, Status, ids_for
 from geartrain.registry.statistics import Execution, Statistics
 from geartrain.registry.store import Session, Snapshot, Store, Submitted
@@ -11,6 +12,8 @@ __all__ = [
     "Code",
     "Delivery",
     "Execution",
+    "Hook",
+    "Module",
     "Parcel",
     "Registration",
     "Session",

@@ -58,6 +58,7 @@ class Registration:
         code_version: tells one submission of the session from any other; it grows.
         since_ms: the server's time at which it was registered first, in milliseconds since 1970; set by the store.
         python: the minor version of Python that pickled it, for example `3.11`.
+        user: the ACL user who registered it; a sync function's commands have their permissions.
     """
 
     id: str
@@ -72,11 +73,11 @@ class Registration:
     code_version: int
     python: str
     since_ms: int = 0
+    user: str = "default"
 
-    @property
-    def delivery(self) -> Delivery:
-        """What is promised for its events on a server without the module."""
-        return Delivery.AT_LEAST_ONCE if self.reader is Reader.STREAM else Delivery.BEST_EFFORT
+    def delivery(self, *, hooked: bool) -> Delivery:
+        """What is promised for its events; `hooked`: the server module captures them."""
+        return Delivery.AT_LEAST_ONCE if hooked or self.reader is Reader.STREAM else Delivery.BEST_EFFORT
 
     def to_json(self) -> str:
         """As it is kept."""

@@ -90,11 +90,12 @@ class Store:
 
     def snapshot(self) -> Snapshot:
         """All registrations and their status, consistent."""
-        read: list[Command] = [("GET", keys.VERSION), ("HGETALL", keys.REGISTRATIONS), ("HGETALL", keys.STATUS)]
-        version, registrations, status = self.link.transaction(read) or (0, [], [])
-        found = {key: Registration.from_json(value) for key, value in _pairs(registrations)}
-        states = {key: Status(value) for key, value in _pairs(status)}
-        return Snapshot(int(version or 0), found, {key: states.get(key, Status.ACTIVE) for key in found})
+        return _snapshot(self.link.transaction(_READ) or (0, [], []))
+
+    def watched_snapshot(self) -> Snapshot:
+        """The registry, watched: the link's next transaction does nothing where it has changed since."""
+        _, *replies = map(_checked, self.link.pipeline([("WATCH", keys.VERSION), *_READ]))
+        return _snapshot(replies)
 
     def sessions(self) -> list[Session]:
         """All sessions, by name."""
@@ -258,17 +259,29 @@ class Store:
                 return
 
     def remove_remains(self, registrations: Iterable[str]) -> None:
-        """Remove groups, leases, statistics and history of registrations that are gone."""
+        """Remove groups, leases, outboxes, statistics and history of registrations that are gone.
+
+        What belongs to a registration that has come again under the same id meanwhile stays.
+        """
         for registration in registrations:
-            commands: list[Command] = []
-            for stream in self.streams(registration):
-                # The lease first: without it, a worker that is just committing cannot make the group again.
-                commands.append(("DEL", keys.lease(registration, stream), keys.tries(registration, stream)))
+            while not self._try_remove_remains(registration):
+                pass
+
+    def _try_remove_remains(self, registration: str) -> bool:
+        self.link.call("WATCH", keys.VERSION)
+        if self.link.call("HEXISTS", keys.REGISTRATIONS, registration):
+            self.link.call("UNWATCH")
+            return True
+        commands: list[Command] = []
+        for stream in self.streams(registration):
+            # The lease first: without it, a worker that is just committing cannot make the group again.
+            commands.append(("DEL", keys.lease(registration, stream), keys.tries(registration, stream)))
+            if keys.is_outbox(stream):
+                commands.append(("UNLINK", stream))
+            else:
                 commands.append(("XGROUP", "DESTROY", stream, keys.group(registration)))
-            commands.append(("DEL", keys.stats(registration)))
-            commands.append(("DEL", keys.history(registration)))
-            commands.append(("DEL", keys.streams(registration)))
-            self.link.pipeline(commands)
+        commands.append(("DEL", keys.stats(registration), keys.history(registration), keys.streams(registration)))
+        return self.link.transaction(commands) is not None
 
     def streams(self, registration: str) -> list[bytes]:
         """The streams that have the registration's group (or had it, where a stream was deleted since)."""
@@ -284,7 +297,10 @@ class Store:
         return [execution_from(line) for line in self.link.call("LRANGE", keys.history(registration), 0, count - 1)]
 
     def lags(self, registration: str) -> dict[bytes, int | None]:
-        """For each stream: entries that are not committed yet; None where the server cannot tell."""
+        """For each stream: entries that are not committed yet; None where the server cannot tell.
+
+        Outboxes in which no event was captured yet are left out, as streams are that no worker has found.
+        """
         streams = self.streams(registration)
         group = keys.group(registration)
         replies = self.link.pipeline([("XINFO", "GROUPS", stream) for stream in streams])
@@ -292,6 +308,9 @@ class Store:
         for stream, reply in zip(streams, replies, strict=True):
             if isinstance(reply, ErrorReply):
                 continue
+            if not reply and keys.is_outbox(stream):
+                # No worker has come yet: all of it waits.
+                found[stream] = self.link.call("XLEN", stream)
             for item in reply:
                 info = dict(_pairs(item))
                 if to_bytes(info["name"]) == group:
@@ -308,6 +327,16 @@ class Store:
         except CommandError:
             return None
         return len(reply) if len(reply) < bound else None
+
+
+_READ: list[Command] = [("GET", keys.VERSION), ("HGETALL", keys.REGISTRATIONS), ("HGETALL", keys.STATUS)]
+
+
+def _snapshot(replies: Sequence[Any]) -> Snapshot:
+    version, registrations, status = replies
+    found = {key: Registration.from_json(value) for key, value in _pairs(registrations)}
+    states = {key: Status(value) for key, value in _pairs(status)}
+    return Snapshot(int(version or 0), found, {key: states.get(key, Status.ACTIVE) for key in found})
 
 
 def unknown(registration: str) -> UnknownRegistration:

@@ -33,6 +33,7 @@ class Configuration:
         port: its TCP port on 127.0.0.1; 0: none.
         unix_socket: its socket file, or None.
         options: further settings, each value written as in a configuration file; they win over the above.
+        module: the line that loads the server module, beside any `loadmodule` among the options; '': none.
     """
 
     directory: Path
@@ -40,6 +41,7 @@ class Configuration:
     port: int = 0
     unix_socket: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    module: str = ""
 
     @property
     def url(self) -> str:
@@ -62,7 +64,8 @@ class Configuration:
         if self.unix_socket is not None:
             settings |= {"unixsocket": quoted(self.unix_socket), "unixsocketperm": "700"}
         settings |= {name.lower(): value for name, value in self.options.items()}
-        return "".join(f"{name} {value}\n" for name, value in settings.items())
+        lines = [f"{name} {value}" for name, value in settings.items()]
+        return "\n".join([*lines, *([self.module] if self.module else []), ""])
 
 
 def quoted(value: object) -> str:
@@ -71,6 +74,13 @@ def quoted(value: object) -> str:
     if "\n" in text or "\r" in text:
         raise ArgumentError(f"{text!r}: a path with a line break cannot be a setting of the server")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def word(value: object) -> str:
+    """A value as one word of a configuration file's line, quoted where it has to be."""
+    text = quoted(value)
+    plain = text[1:-1]
+    return plain if plain and not set(plain) & set(" \t\"'\\#") else text
 
 
 def check_port(port: int) -> int:

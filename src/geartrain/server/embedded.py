@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from geartrain.errors import GeartrainError
 from geartrain.server.binary import find_binary
 from geartrain.server.configuration import Configuration, check_port, free_port, is_free
+from geartrain.server.module import NO_OPTIONS, find_module, load_line
 from geartrain.server.process import ServerProcess
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ STOP_TIMEOUT = 30.0
 
 _PORT_ATTEMPTS = 5
 """Free ports that are tried: another process may take one between our choice and the server's start."""
-
-_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class EmbeddedServer:
@@ -53,8 +53,10 @@ class EmbeddedServer:
         port: int | None = None,
         directory: Path | None = None,
         binary: Path | None = None,
-        options: Mapping[str, str] = _NO_OPTIONS,
+        options: Mapping[str, str] = MappingProxyType({}),
         unix_socket: Path | None = None,
+        module: bool | None = None,
+        module_options: Mapping[str, object] = NO_OPTIONS,
     ) -> Self:
         """Start a server and wait until it answers.
 
@@ -65,22 +67,34 @@ class EmbeddedServer:
             binary: its executable; None: the `valkey-server` that the extra `server` installs.
             options: further settings, as in its configuration file: `{"maxmemory": "100mb"}`.
             unix_socket: a socket file to listen on, instead of any port.
+            module: whether it loads the server module. None: where the module is installed, into our own executable
+                only (a `binary` may be of a version that cannot load it).
+            module_options: what its `loadmodule` line says besides the path: `{"sync-timeout": 200}`. `python` is this
+                interpreter where it is not given.
 
         Raises:
             ArgumentError: `port` is not a port.
-            GeartrainError: no executable, the port is in use, another server works in the directory, or the server
-                did not come up (with the end of its log).
+            GeartrainError: no executable, no module where `module=True`, the port is in use, another server works in
+                the directory, or the server did not come up (with the end of its log).
         """
         if port is not None:
             check_port(port)
+        loaded = _module_of(module, binary)
         binary = binary or find_binary()
         if directory is None:
             server = cls(binary, Path(tempfile.mkdtemp(prefix="geartrain-")), persistent=False)
         else:
             directory.mkdir(parents=True, exist_ok=True)
             server = cls(binary, directory.resolve(), persistent=True)
+        configuration = Configuration(
+            directory=server.directory,
+            persistent=server.persistent,
+            unix_socket=unix_socket.absolute() if unix_socket is not None else None,
+            options=dict(options),
+            module=load_line(loaded, module_options) if loaded else "",
+        )
         try:
-            server._run = server._begin(port, options, unix_socket)
+            server._run = server._begin(port, configuration)
         except BaseException:
             server._remove_temporary()
             raise
@@ -95,6 +109,11 @@ class EmbeddedServer:
     def port(self) -> int | None:
         """Its TCP port; None where it listens on a Unix socket."""
         return self._last_run.configuration.port or None
+
+    @property
+    def has_module(self) -> bool:
+        """Whether it was started with the server module."""
+        return bool(self._last_run.configuration.module)
 
     @property
     def pid(self) -> int:
@@ -144,19 +163,12 @@ class EmbeddedServer:
             raise GeartrainError("this server was never started: use EmbeddedServer.start()")
         return self._run
 
-    def _begin(self, port: int | None, options: Mapping[str, str], unix_socket: Path | None) -> ServerProcess:
+    def _begin(self, port: int | None, configuration: Configuration) -> ServerProcess:
         """The first run; with a port of our own choice, another one where somebody else was quicker."""
         for _ in range(_PORT_ATTEMPTS):
-            chosen = 0 if unix_socket is not None else port or free_port()
-            configuration = Configuration(
-                directory=self.directory,
-                persistent=self.persistent,
-                port=chosen,
-                unix_socket=unix_socket.absolute() if unix_socket is not None else None,
-                options=dict(options),
-            )
+            chosen = 0 if configuration.unix_socket is not None else port or free_port()
             try:
-                return self._attempt(configuration)
+                return self._attempt(replace(configuration, port=chosen))
             except GeartrainError:
                 if chosen == 0 or port is not None or is_free(chosen):
                     raise
@@ -180,3 +192,15 @@ class EmbeddedServer:
     def _remove_temporary(self) -> None:
         if not self.persistent:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _module_of(module: bool | None, binary: Path | None) -> Path | None:
+    """The module that a server is to load, or None; `module` and `binary` as `EmbeddedServer.start` has them."""
+    if module is False or (module is None and binary is not None):
+        return None
+    try:
+        return find_module()
+    except GeartrainError:
+        if module:
+            raise
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, raise_for
+from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, parse, raise_for
 from geartrain.wire.endpoint import Endpoint
 from geartrain.wire.link import Link
 from geartrain.wire.scripts import Script
@@ -17,5 +17,6 @@ __all__ = [
     "Script",
     "pack",
     "pack_all",
+    "parse",
     "raise_for",
 ]

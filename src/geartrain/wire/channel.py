@@ -10,6 +10,7 @@ A channel that failed stays failed: whatever was under way is lost, and `Link` m
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol
 
@@ -58,13 +59,7 @@ class Channel:
         connected: _Connected = connection
         self._connection = connected
         self._socket = connected._sock
-        self._reader = hiredis.Reader(
-            encoding="utf-8",
-            errors=HANDLER,
-            notEnoughData=False,
-            replyError=ErrorReply,
-            protocolError=ServerUnavailable,
-        )
+        self._reader = _reader()
         self._buffer = bytearray(_CHUNK)
 
     def fileno(self) -> int:
@@ -124,6 +119,43 @@ class Channel:
     def close(self) -> None:
         """Close the connection; never raises."""
         self._connection.disconnect()
+
+
+def _reader() -> hiredis.Reader:
+    return hiredis.Reader(
+        encoding="utf-8",
+        errors=HANDLER,
+        notEnoughData=False,
+        replyError=ErrorReply,
+        protocolError=ServerUnavailable,
+    )
+
+
+class _Parser(threading.local):
+    """A parser for each thread: to make one costs 9 us, to use it 0.7 us."""
+
+    reader: hiredis.Reader | None = None
+
+
+_parser = _Parser()
+
+
+def parse(encoded: bytes) -> Any:
+    """One whole reply in the server's protocol, as `receive` gives it.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    reader, _parser.reader = _parser.reader or _reader(), None
+    reader.feed(encoded)
+    try:
+        reply = reader.gets()
+    except ServerUnavailable:
+        reply = False
+    if reply is False or reader.has_data():
+        raise ValueError(f"{encoded!r:.100} is no reply of a server")
+    _parser.reader = reader
+    return restore(reply)
 
 
 def pack(command: Command) -> bytes:

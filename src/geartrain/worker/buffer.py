@@ -11,6 +11,9 @@ _LARGE = 1 << 24
 _FIRST_READ = 100
 """Entries asked for while nothing is known of their size."""
 
+_SCARCE = 1 << 16
+"""Bytes of entries (estimated) that one read may bring where memory is short, if that is more than a batch."""
+
 
 class Buffer:
     """A queue of entries. Not thread-safe: its partition's lock guards it.
@@ -54,12 +57,17 @@ class Buffer:
             return True
         return self._count * 2 <= self.capacity and self._count * self._size * 2 <= _LARGE
 
-    @property
-    def appetite(self) -> int:
-        """Entries that one read should bring at the most."""
-        if not self._size:
-            return min(_FIRST_READ, self.capacity)
-        return max(1, min(self.capacity, int(_LARGE / self._size) // 2))
+    def appetite(self, *, tight: bool = False) -> int:
+        """Entries that one read should bring at the most.
+
+        Args:
+            tight: memory is short: what is missing for a batch, and more only where that is little.
+        """
+        wanted = int(_LARGE / self._size) // 2 if self._size else _FIRST_READ
+        if tight:
+            missing = self._batch - self._count
+            wanted = min(wanted, max(missing, int(_SCARCE / self._size) if self._size else 0))
+        return max(1, min(self.capacity, wanted))
 
     @property
     def oldest(self) -> float | None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from geartrain.builder.requests import Mode, Reader, StreamArguments
+from geartrain.builder.requests import Reader, StreamArguments
 from geartrain.config import Dialect
 from geartrain.errors import GeartrainError, ServerUnavailable, StepError, message_of
 from geartrain.pipeline import Pipeline, compile_pipeline
@@ -80,7 +80,8 @@ def deploy(registration: Registration, code: Code, targets: Collection[object] =
         batch=1,
         duration=0,
         policy=Policy(FailurePolicy.CONTINUE, 0, None),
-        trim=False,
+        # An outbox is read by nobody else.
+        trim=True,
         beginning=Beginning("0-0", "0-0"),
     )
 
@@ -151,10 +152,6 @@ class Loader:
         return open_parcel(parcel) if parcel.version == self._registrations[0].code_version else None
 
     def _deploy(self, registration: Registration, code: Code, context: Context) -> None:
-        if registration.mode is Mode.SYNC:
-            message = "mode='sync' needs the server module, which this version does not have"
-            self.failed.append(Failed(registration, message, None, final=True))
-            return
         try:
             deployment = deploy(registration, code)
             if code.on_registered is not None:

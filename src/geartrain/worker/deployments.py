@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from geartrain.builder.requests import Mode
 from geartrain.registry import Registration, Snapshot, Status
 from geartrain.wire import Endpoint
 from geartrain.worker.deployment import Deployment, Failed, Loader
@@ -20,7 +21,8 @@ class Deployments:
 
     Attributes:
         current: deployments by registration id.
-        active: the registrations whose status is ACTIVE, by id: those that some worker should run.
+        active: the registrations whose status is ACTIVE, by id: those that some worker should run. (Those of
+            `mode='sync'` run in the server.)
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -47,11 +49,16 @@ class Deployments:
         self.active = {
             item: registration
             for item, registration in snapshot.registrations.items()
-            if snapshot.status[item] is Status.ACTIVE
+            if snapshot.status[item] is Status.ACTIVE and registration.mode is not Mode.SYNC
         }
         for known in (self.current, self._failed, self._loading):
             for item in [item for item in known if item not in snapshot.registrations]:
                 del known[item]
+        for item, deployment in list(self.current.items()):
+            if deployment.registration.since_ms != snapshot.registrations[item].since_ms:
+                # No upgrade, but another registration of that name: the database was emptied, or it was removed in
+                # between. Nothing of it runs by the code of the one before.
+                del self.current[item]
         for item, (failed, _) in list(self._failed.items()):
             if failed.registration.code_version != snapshot.registrations[item].code_version:
                 del self._failed[item]

@@ -13,8 +13,15 @@ from geartrain.worker.deployment import Deployment
 class Source(Protocol):
     """What kind of entries a partition has."""
 
-    def records_ahead(self, entries: list[Any], deployment: Deployment) -> list[Any] | None:
-        """One record for each entry, where entries alone make them: cheaper for many at once. Else None."""
+    @property
+    def stream(self) -> str | bytes | None:
+        """The stream that users know the records to come from (`streamKey()`); None: they come from keys."""
+
+    def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any] | None:
+        """One record for each entry, where that is cheaper for many at once; else None.
+
+        It may stop early: what is left out is to be asked for again, when these have been executed.
+        """
 
     def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
         """The records of one batch, read at this moment; entries that do not count are left out."""

@@ -19,11 +19,12 @@ from geartrain.builder.requests import KeysArguments
 from geartrain.errors import GeartrainError, ServerUnavailable
 from geartrain.glob import compiled
 from geartrain.readers.values import read_values
+from geartrain.registry import Registration
 from geartrain.runtime import Context
 from geartrain.text import to_bytes, to_text
 from geartrain.wire import ErrorReply, Link, pack, pack_all, raise_for
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.notifications import classes_for, ensure_notifications
+from geartrain.worker.notifications import Missing, classes_for, ensure_notifications
 from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
 
@@ -42,7 +43,9 @@ class Listener:
 class KeyEventSource:
     """The records of key events: `{'key', 'value', 'type', 'event'}`, read when they are executed."""
 
-    def records_ahead(self, entries: list[Any], deployment: Deployment) -> None:
+    stream = None
+
+    def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> None:
         """None: the value is read when the function runs."""
 
     def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
@@ -80,13 +83,22 @@ class KeyEvents:
         self._listening = 0
         self._subscribed: frozenset[tuple[bool, str]] = frozenset()
         self._unconfirmed = 0
+        self._needed: frozenset[str] = frozenset()
+        self._told: tuple[list[Listener], Missing] | None = None
         self._stopping = False
         self._thread: threading.Thread | None = None
 
     # -- called by other threads ---------------------------------------------------------------------------------------
 
-    def set_partitions(self, partitions: Iterable[Partition]) -> None:
-        """Take the events of these from now on, and of no others."""
+    def set_partitions(self, partitions: Iterable[Partition], registrations: Iterable[Registration]) -> None:
+        """Take the events of these partitions from now on, and of no others.
+
+        Args:
+            partitions: those that this worker owns.
+            registrations: all that take key events, also elsewhere. The server's setting is one for all: workers that
+                complete it at the same time, each for its own, would overwrite each other's.
+        """
+        self._needed = frozenset().union(*(classes_for(events_of(item)) for item in registrations))
         listeners = [_listener(partition) for partition in partitions]
         with self._condition:
             if listeners == self._listeners:
@@ -138,7 +150,7 @@ class KeyEvents:
                 self._condition.wait()
 
     def _forget_connection(self) -> None:
-        self._listening = 0
+        self._listening = self._unconfirmed = 0
         self._subscribed = frozenset()
         self._link.close()
 
@@ -162,14 +174,15 @@ class KeyEvents:
         channel.set_timeout(_LOOK)
         channel.send(pack_all(commands))
         self._subscribed = wanted
-        self._unconfirmed = len(commands)
+        # Added: the answers to an earlier change may still be on their way, and come first.
+        self._unconfirmed += len(commands)
 
-    def _ensure_notifications(self, listeners: Iterable[Listener]) -> None:
-        needed: frozenset[str] = frozenset().union(*(classes_for(listener.events) for listener in listeners))
+    def _ensure_notifications(self, listeners: list[Listener]) -> None:
         # A connection of its own: one that listens takes no other commands.
         with Link(self._link.endpoint, "geartrain:notifications") as link:
-            missing = ensure_notifications(link, needed)
-        if missing is None:
+            missing = ensure_notifications(link, self._needed)
+        told, self._told = self._told, None if missing is None else (listeners, missing)
+        if missing is None or told == self._told:
             return
         if not missing.known:
             logger.warning("CONFIG is refused here: key events come only if the server has: %s", missing.line)
@@ -182,11 +195,15 @@ class KeyEvents:
         """Hand messages on until the listeners change."""
         channel = self._link.channel
         heard = asked = time.monotonic()
+        check = heard + _CHECK_EVERY
         while not self._stopping and self._generation == self._asked:
             if not self._unconfirmed:
                 self._listening = self._asked
             message = channel.poll()
             now = time.monotonic()
+            if now > check:
+                self._ensure_notifications(self._listeners)
+                check = now + _CHECK_EVERY
             if message is None:
                 # A silent connection may be a dead one: ask.
                 if now - max(heard, asked) > _PING_AFTER:
@@ -221,16 +238,23 @@ class KeyEvents:
 _LOOK = 0.25
 """Seconds between two looks at whether the listeners have changed, where nothing happens."""
 
+_CHECK_EVERY = 10.0
+"""Seconds between two looks at whether the server still sends what we need: anybody may change its setting."""
+
 _PING_AFTER = 10.0
 """Seconds of silence after which the connection is checked."""
 
 
 def _listener(partition: Partition) -> Listener:
     registration = partition.deployment.registration
+    return Listener(partition, to_bytes(registration.pattern), events_of(registration))
+
+
+def events_of(registration: Registration) -> frozenset[str] | None:
+    """The events that trigger a KeysReader's registration; None: all."""
     arguments = registration.arguments
     assert isinstance(arguments, KeysArguments)  # noqa: S101 - a KeysReader has no others
-    events = None if arguments.event_types is None else frozenset(arguments.event_types)
-    return Listener(partition, to_bytes(registration.pattern), events)
+    return None if arguments.event_types is None else frozenset(arguments.event_types)
 
 
 def _channels(listeners: Iterable[Listener], database: int) -> frozenset[tuple[bool, str]]:

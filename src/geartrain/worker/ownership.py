@@ -15,8 +15,10 @@ from geartrain.config import WorkerSettings
 from geartrain.text import shown, to_text
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.deployment import Deployment
+from geartrain.worker.execution import Source
 from geartrain.worker.keyevents import KeyEventSource
 from geartrain.worker.leases import KEY_EVENTS, Leases, Opened, Refused, Renewal
+from geartrain.worker.outboxes import OutboxSource
 from geartrain.worker.partition import Hooks, Partition
 from geartrain.worker.policy import caution
 from geartrain.worker.pool import Pool
@@ -76,7 +78,7 @@ class Ownership:
                 partition.upgrade(wanted[key])
 
     def acquire(self) -> tuple[list[Partition], list[tuple[PartitionKey, str]]]:
-        """Try to open what is wanted and not open: (partitions that are open now, what was refused and why)."""
+        """Try to open what is wanted and not open: (partitions that are open now, troubles that users should know)."""
         now = time.monotonic()
         missing = [
             key
@@ -87,16 +89,20 @@ class Ownership:
             return [], []
         outcomes = self._leases.open([(key, self._wanted[key].beginning) for key in missing])
         opened: list[Partition] = []
-        refused: list[tuple[PartitionKey, str]] = []
+        troubles: list[tuple[PartitionKey, str]] = []
         for key, outcome in zip(missing, outcomes, strict=True):
             if isinstance(outcome, Refused):
                 if self._refused.get(key, ("", 0.0))[0] != outcome.reason:
-                    refused.append((key, outcome.reason))
+                    troubles.append((key, outcome.reason))
                 self._refused[key] = (outcome.reason, now + _REFUSED_AGAIN)
             elif outcome is not None:
                 self._refused.pop(key, None)
                 opened.append(self._opened(key, outcome, now))
-        return opened, refused
+                wait = _careful(opened[-1], now)
+                if wait:
+                    text = "%d workers in a row ended with the next batch and did not commit it; it waits for %.1f s"
+                    troubles.append((key, text % (outcome.tries - 1, wait)))
+        return opened, troubles
 
     def _opened(self, key: PartitionKey, outcome: Opened, asked: float) -> Partition:
         deployment = self._wanted[key]
@@ -104,7 +110,7 @@ class Ownership:
             key,
             None if key[1] == KEY_EVENTS else to_text(key[1]),
             deployment,
-            StreamSource(key[1]) if deployment.registration.reader is Reader.STREAM else KeyEventSource(),
+            _source(key, deployment),
             self._pool,
             self._hooks,
             capacity=self._settings.prefetch,
@@ -116,13 +122,6 @@ class Ownership:
         partition.done = partition.committed = (offset, 0)
         partition.entries_read = outcome.entries_read
         partition.tries = outcome.tries
-        wait = caution(outcome.tries)
-        if wait:
-            # Not the same for all partitions of a process that died: those that are not to blame get ahead.
-            wait *= random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-            text = "%s: %d workers in a row ended with the next batch of %s and did not commit it; it waits for %.1f s"
-            logger.warning(text, key[0], outcome.tries - 1, shown(partition.name or ""), wait)
-            partition.wait(asked + wait)
         partition.renewed(asked + self._settings.lease_ttl)
         self.open[key] = partition
         return partition
@@ -172,3 +171,19 @@ class Ownership:
     def release_all(self) -> None:
         """At the end: give up every lease but those of executions that still run."""
         self._leases.release([(item.key, item.tries > 0) for item in self.everything() if not item.running])
+
+
+def _source(key: PartitionKey, deployment: Deployment) -> Source:
+    """What makes records of a partition's entries."""
+    if deployment.registration.reader is Reader.STREAM:
+        return StreamSource(key[1])
+    return KeyEventSource() if key[1] == KEY_EVENTS else OutboxSource()
+
+
+def _careful(partition: Partition, now: float) -> float:
+    """Let a partition wait whose next batch may be what ended its owners; the seconds."""
+    # Not the same for all partitions of a process that died: those that are not to blame get ahead.
+    wait = caution(partition.tries) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    if wait:
+        partition.wait(now + wait)
+    return wait

@@ -69,7 +69,7 @@ class Partition:
 
     Args:
         key: (registration id, stream).
-        name: the stream's name as records show it; None: there is no stream.
+        name: the stream's name, for people; None: there is no stream.
         deployment: the code.
         source: the kind of its entries.
         pool: the execution threads.
@@ -135,7 +135,7 @@ class Partition:
         """Whether more should be read for it now; once that was denied, `drained` tells when it is over.
 
         Args:
-            tight: memory is short: only what is missing for a batch.
+            tight: memory is short: only where there is less than a batch.
         """
         with self._lock:
             enough = tight and len(self._buffer) >= self.deployment.batch
@@ -147,10 +147,9 @@ class Partition:
         """About how many bytes its buffer takes."""
         return self._buffer.weight
 
-    @property
-    def appetite(self) -> int:
-        """Entries that one read should bring at the most."""
-        return self._buffer.appetite
+    def appetite(self, *, tight: bool) -> int:
+        """Entries that one read should bring at the most; `tight` as in `has_room`."""
+        return self._buffer.appetite(tight=tight)
 
     def offer(self, entries: list[Any]) -> None:
         """Add entries, in order, that come after all those before."""
@@ -308,11 +307,12 @@ class Partition:
     def _execute(self, run: list[Any], deployment: Deployment, context: Context, until: float) -> None:
         """Execute a run of batches, one after the other; what cannot run now goes back to the buffer."""
         size = deployment.batch
-        context.stream = self.name
-        ahead = self._source.records_ahead(run, deployment)
+        context.stream = self._source.stream
+        ahead = self._source.records_ahead(run, deployment, context)
         for start in range(0, len(run), size):
             batch = run[start : start + size]
-            if start and not self._may_go_on(deployment, until):
+            made = ahead is None or start + len(batch) <= len(ahead)
+            if start and not (made and self._may_go_on(deployment, until)):
                 self._put_back(run[start:])
                 return
             records = None if ahead is None else ahead[start : start + size]

@@ -147,16 +147,18 @@ class StreamReading:
         begin = time.monotonic()
         with self._condition:
             self._changed = False
+            tight = self._tight()
             hot = self._hot if begin < self._all_due and len(self._partitions) >= _MANY else frozenset()
-            streams = self._readable({name: self._partitions[name] for name in hot if name in self._partitions})
+            busy = {name: self._partitions[name] for name in hot if name in self._partitions}
+            streams = self._readable(busy, tight=tight)
             if not streams:
-                hot, streams = frozenset(), self._readable(self._partitions)
+                hot, streams = frozenset(), self._readable(self._partitions, tight=tight)
             if not streams:
                 self._condition.wait(1.0)
                 return
             # From here on a `wake` reaches the server: its entry ends the read even if it is there before.
             self._blocking = not hot
-        command = self._command(streams, blocking=not hot)
+        command = self._command(streams, tight=tight, blocking=not hot)
         if not hot:
             self._all_due = begin + max(_ALL_AGAIN, _HOT_SHARE * (time.monotonic() - begin))
         reply = self._link.exchange(command, 1)[0]
@@ -166,10 +168,9 @@ class StreamReading:
             return
         self._deliver(reply or [], streams)
 
-    def _readable(self, partitions: dict[bytes, list[Partition]]) -> dict[bytes, list[Partition]]:
+    def _readable(self, partitions: dict[bytes, list[Partition]], *, tight: bool) -> dict[bytes, list[Partition]]:
         """The streams to read, each with those of its partitions that have room."""
         now = time.monotonic()
-        tight = self._tight()
         streams = {}
         for stream, items in partitions.items():
             if self._misfits and self._misfits.get(stream, 0.0) > now:
@@ -188,9 +189,9 @@ class StreamReading:
             self._held = sum(item.weight for items in self._partitions.values() for item in items)
         return self._held > self._memory
 
-    def _command(self, streams: dict[bytes, list[Partition]], *, blocking: bool) -> bytes:
+    def _command(self, streams: dict[bytes, list[Partition]], *, tight: bool, blocking: bool) -> bytes:
         """The packed `XREAD`."""
-        appetite = min(min(item.appetite for item in items) for items in streams.values())
+        appetite = min(min(item.appetite(tight=tight) for item in items) for items in streams.values())
         count = max(1, min(appetite, _MOST, self._budget // len(streams)))
         command: list[Argument] = ["XREAD", "COUNT", count]
         if blocking:

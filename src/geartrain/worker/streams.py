@@ -15,19 +15,22 @@ class StreamSource:
 
     Args:
         stream: its name.
+
+    Attributes:
+        stream: its name, as users see it.
     """
 
     def __init__(self, stream: bytes) -> None:
-        self._stream = to_text(stream)
+        self.stream = to_text(stream)
 
-    def records_ahead(self, entries: list[Any], deployment: Deployment) -> list[Any]:
+    def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
         """One record for each entry."""
-        return records_of(entries, self._stream, deployment.dialect)
+        del context
+        return records_of(entries, self.stream, deployment.dialect)
 
     def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
         """The same: entries alone make the records."""
-        del context
-        return self.records_ahead(entries, deployment)
+        return self.records_ahead(entries, deployment, context)
 
     def position(self, entries: list[Any]) -> str:
         """The id of the last one."""

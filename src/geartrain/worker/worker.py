@@ -1,6 +1,6 @@
 """The worker: one process's share of all registrations. This is where everything is joined.
 
-    main thread      looks at the registry, beats, takes and gives up leases, loads code, writes statistics
+    main thread      looks at the registry and the server module, beats, takes and gives up leases, writes statistics
     read thread      one XREAD for all partitions -> their buffers                          (reading)
     exec threads     buffer -> batch -> pipeline -> effects                                 (pool, partition)
     commit thread    finished batches -> offsets                                            (committer)
@@ -23,6 +23,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
+from itertools import groupby
 
 from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
@@ -33,6 +34,7 @@ from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
 from geartrain.wire import Endpoint, Link
 from geartrain.worker.assignment import share
+from geartrain.worker.capture import Capture
 from geartrain.worker.committer import Committer
 from geartrain.worker.deployments import Deployments
 from geartrain.worker.discovery import Discovery
@@ -115,13 +117,13 @@ class Worker:
         self._discovery = Discovery(self._connection("discover"), settings.scan_interval, self._found)
         self._events = KeyEvents(self._connection("events"), self._trouble)
         self._deployments = Deployments(endpoint)
+        self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
         hooks = Hooks(self._committer.progressed, self._drained, self._aborted, self._failed)
         self._ownership = Ownership(settings, Leases(self._link, self.id, settings.lease_ttl), self._pool, hooks)
         self._members: dict[str, Member] = {}
         self._version = -1
         self._beaten = 0.0
-        self._flushed = 0.0
         self._reassign = False
         self._aborting: set[str] = set()
         self._known: set[str] = set()
@@ -154,6 +156,7 @@ class Worker:
             except ServerUnavailable as error:
                 failures += 1
                 wait = backoff(failures)
+                self._capture.soon()
                 logger.warning("the server is away, next try in %.1f s: %s", wait, error)
             except GeartrainError as error:
                 failures += 1
@@ -180,11 +183,16 @@ class Worker:
         self._take_news()
         self._beat()
         self._take_loaded()
+        if self._capture.look():
+            self._reassign = True
         if self._reassign:
             self._assign()
-        opened, refused = self._ownership.acquire()
-        for key, reason in refused:
-            self._reports.trouble(key[0], f"{shown(key[1])}: {reason}")
+        opened, troubles = self._ownership.acquire()
+        for registration, group in groupby(troubles, lambda trouble: trouble[0][0]):
+            # One of them: of a thousand streams the others may well have the same.
+            (((_, stream), reason), *others) = group
+            more = f" (and {len(others)} more of its streams)" if others else ""
+            self._reports.trouble(registration, f"{shown(stream)}: {reason}{more}")
         closed = self._ownership.release_closed()
         self._check_renewals(self._ownership.renew())
         if opened or closed:
@@ -255,6 +263,7 @@ class Worker:
         self._version = snapshot.version
         self._note_removed(snapshot)
         self._deployments.follow(snapshot)
+        self._capture.follow(snapshot)
         for name, deployment in self._deployments.current.items():
             active = self._deployments.active.get(name)
             resumed = active is not None and active.code_version == deployment.registration.code_version
@@ -285,6 +294,8 @@ class Worker:
 
     def _assign(self) -> None:
         """Work out which partitions are ours."""
+        # First, not last: what the discover thread finds meanwhile asks for it again.
+        self._reassign = False
         active = self._deployments.active
         streams = {name: self._streams(registration) for name, registration in active.items()}
         owned = share(active, streams, self._members.values(), self.id)
@@ -292,12 +303,11 @@ class Worker:
         mine = {key: current[key[0]] for key in owned if key[0] in current}
         self._ownership.want(mine)
         self._partitions_changed()
-        self._reassign = False
         self._assigned = None not in streams.values()
 
     def _streams(self, registration: Registration) -> Iterable[bytes] | None:
         if registration.reader is Reader.KEYS:
-            return (KEY_EVENTS,)
+            return self._capture.streams(registration)
         return self._discovery.streams(to_bytes(registration.pattern))
 
     def _partitions_changed(self) -> None:
@@ -306,7 +316,8 @@ class Worker:
         for key, partition in self._ownership.open.items():
             (events if key[1] == KEY_EVENTS else streams).append(partition)
         self._reading.set_partitions(streams, self._link)
-        self._events.set_partitions(events)
+        listening = [item for item in self._deployments.active.values() if item.reader is Reader.KEYS]
+        self._events.set_partitions(events, listening)
 
     # -- news of partitions --------------------------------------------------------------------------------------------
 

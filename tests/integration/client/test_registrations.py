@@ -61,6 +61,8 @@ def test_arguments_are_shown_by_the_specifications_names(client, shop):
         "keyTypes": None,
         "readValue": True,
         "snapshot": False,
+        "partitions": 1,
+        "outboxLimit": None,
     }
 
 

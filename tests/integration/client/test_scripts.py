@@ -154,7 +154,6 @@ def test_what_was_registered_before_an_error_is_not_submitted(client):
     [
         ("GB().register('k*', mode='sync')", "mode='sync' .* needs the server module; .* `loadmodule PATH`"),
         ("GB('StreamReader').register('s', mode='sync')", "mode='sync' .* needs the server module"),
-        ("GB().register('k*', snapshot=True)", "snapshot=True .* needs the server module"),
     ],
 )
 def test_what_only_the_module_can_do_says_so_and_submits_nothing(client, call, message):
@@ -173,6 +172,15 @@ def test_key_events_are_registered_with_a_warning(client):
         "client/KeysReader:k*": "best-effort",
         "client/StreamReader:s": "at-least-once",
     }
+
+
+def test_what_has_no_effect_without_the_module_is_said(client):
+    """One sentence for each registration that asks for such a thing."""
+    outcome = client.execute("GB().register('k*', snapshot=True)\nGB().register('l*', partitions=2, outboxLimit=9)")
+    assert [text.partition(";")[0] for text in outcome.warnings[1:]] == [
+        "client/KeysReader:k*: without the server module, snapshot=True has no effect",
+        "client/KeysReader:l*: without the server module, partitions=2, outboxLimit=9 have no effect",
+    ]
 
 
 def test_a_server_that_is_away_is_no_error_of_the_script(client, fresh_server):

@@ -87,6 +87,22 @@ def test_a_snapshot_holds_what_was_submitted(client, link):
     assert (found["a"].position, found["b"].position, found["a"].dialect) == (0, 1, Dialect.REDISGEARS_1_2)
 
 
+def test_a_registration_keeps_the_time_of_its_first_submission(client, link):
+    """Its code gets a new version each time; where it was removed in between, the time is new too."""
+    store = Store(link)
+
+    def submitted(name="a"):
+        client.execute(f"GB('StreamReader').register('s', name={name!r})", session="shop")
+        return store.snapshot().registrations[name]
+
+    first, second = submitted(), submitted()
+    assert first.since_ms == first.code_version
+    assert second.since_ms == first.since_ms
+    assert second.code_version > first.code_version
+    submitted("b")
+    assert submitted().since_ms > second.code_version
+
+
 def test_code_that_was_signed_is_opened_with_the_same_secret_only(client, link, monkeypatch):
     """With GEARTRAIN_SECRET set, code that is unsigned, or signed with another secret, is not unpickled."""
     store = Store(link)

@@ -28,6 +28,13 @@ def place(valkey: EmbeddedServer) -> Iterator[Workplace]:
 
 
 @pytest.fixture
+def captured(module_server: EmbeddedServer) -> Iterator[Workplace]:
+    """An empty server with the server module, of each flavour in turn, and workers for it."""
+    with Workplace(module_server.url) as place:
+        yield place
+
+
+@pytest.fixture
 def everywhere(server: EmbeddedServer) -> Iterator[Workplace]:
     """An empty server of each flavour in turn, and workers for it."""
     with Workplace(server.url) as place:

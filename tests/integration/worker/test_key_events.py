@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from geartrain import GearsBuilder, NeedsModule, execute
+from geartrain.wire import Endpoint, Link
+from geartrain.worker.leases import key_events_lease
 from support.waiting import wait_for
 from support.working import Workplace
 
@@ -81,12 +85,10 @@ def test_the_asynchronous_modes_run_in_a_worker(place, mode):
     assert records(place, 1)[0]["value"] == mode
 
 
-def test_mode_sync_and_snapshot_say_that_they_need_the_module(place):
+def test_mode_sync_says_that_it_needs_the_module(place):
     """Nothing is registered."""
     with pytest.raises(NeedsModule, match="loadmodule"):
         place.register(noting(), "k:*", mode="sync")
-    with pytest.raises(NeedsModule, match="loadmodule"):
-        place.register(noting(), "k:*", snapshot=True)
     assert place.client.registrations() == []
 
 
@@ -228,17 +230,12 @@ def test_new_streams_do_not_interrupt_the_events(place):
         noting().register("k:*")
         GearsBuilder("StreamReader").foreach(lambda _: execute("rpush", "out:streams", "x")).register("s:*")
     place.start()
-
-    def listening():
-        clients = place.link.call("CLIENT", "LIST").splitlines()
-        return [line.split()[0] for line in clients if "name=geartrain:events" in line]
-
-    before = listening()
+    before = listening(place)
     place.add("s:1")
     place.seen(1, "out:streams")
     place.link.call("SET", "k:1", "x")
     records(place, 1)
-    assert listening() == before
+    assert listening(place) == before
     assert len(before) == 1
 
 
@@ -257,3 +254,121 @@ def test_events_that_find_the_buffer_full_are_counted_as_dropped(place):
     info = place.wait_info(registration, lambda info: info.triggered + info.dropped == 50)
     assert info.dropped >= dropped
     assert len(records(place, info.triggered)) == info.triggered
+
+
+def listening(place):
+    """The ids of the connections that listen."""
+    clients = place.link.call("CLIENT", "LIST").splitlines()
+    return [line.split()[0] for line in clients if "name=geartrain:events" in line]
+
+
+class Writing:
+    """Sets `k:0`, `k:1`, ... all the while, and never so fast that a worker's buffer would be full. A context manager.
+
+    Attributes:
+        count: keys that have been set.
+    """
+
+    def __init__(self, place):
+        self.count = 0
+        self._place = place
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+
+    def _write(self):
+        with Link(Endpoint(self._place.url)) as link:
+            while not self._ended.is_set():
+                link.pipeline([("SET", f"k:{self.count + number}", "x") for number in range(5)])
+                self.count += 5
+                wait_for(lambda: self.count - link.call("LLEN", "out:seen") < 500)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._ended.set()
+        self._thread.join()
+
+
+def test_listeners_that_come_and_go_cost_the_others_nothing(everywhere):
+    """One connection, changed over while events come: from some events to all and back, each comes once, in order."""
+    place = everywhere
+    base = keys_reader().foreach(lambda record: execute("rpush", "out:seen", record["key"]))
+    registration = place.register(base, "k:*", eventTypes=["set"], readValue=False, session="base")
+    worker = place.start()
+    before = listening(place)
+    others = [{"eventTypes": ["set", "del"]}, {}, {"eventTypes": ["hset"]}]
+    with Writing(place) as writing:
+        for turn in range(9):
+            silent = keys_reader().foreach(lambda _: None)
+            other = place.register(silent, "k:*", session="other", readValue=False, **others[turn % 3])
+            wait_for(lambda other=other: place.client.show(other).owner == worker.id)
+            wait_for(lambda: worker.worker._events.ready)
+            begun = writing.count
+            wait_for(lambda begun=begun: writing.count > begun + 20)
+            place.client.unregister(other)
+            wait_for(lambda: len(worker.worker._events._listeners) == 1)
+    assert place.seen(writing.count, "out:seen") == [f"k:{number}" for number in range(writing.count)]
+    assert place.wait_info(registration, lambda info: info.triggered == writing.count).dropped == 0
+    assert listening(place) == before
+
+
+def test_a_registration_that_comes_hears_what_comes_after_it_is_live(place):
+    """Also one whose events nobody here listened to before, on the connection that there is."""
+    place.register(noting(), "k:*", eventTypes=["set"], session="base")
+    worker = place.start()
+    before = listening(place)
+    for event, command in (
+        ("hset", ("HSET", "h", "f", "v")),
+        ("lpush", ("LPUSH", "l", "v")),
+        ("sadd", ("SADD", "e", "m")),
+    ):
+        note = keys_reader().foreach(lambda record: execute("rpush", "out:events", record["event"]))
+        registration = place.register(note, "*", eventTypes=[event], session=event)
+        wait_for(lambda registration=registration: place.client.show(registration).owner == worker.id)
+        wait_for(lambda: worker.worker._events.ready)
+        place.link.call(*command)
+    assert place.seen(3, "out:events") == ["hset", "lpush", "sadd"]
+    assert listening(place) == before
+
+
+def test_upgrades_of_a_listener_cost_it_nothing(place):
+    """New code, the same events: nothing is missed and nothing comes twice."""
+
+    def submit():
+        base = keys_reader().foreach(lambda record: execute("rpush", "out:seen", record["key"]))
+        return place.register(base, "k:*", eventTypes=["set"], readValue=False)
+
+    registration = submit()
+    worker = place.start()
+    versions = worker.code_versions(registration)
+    with Writing(place) as writing:
+        for _ in range(5):
+            submit()
+            wait_for(lambda versions=versions: worker.code_versions(registration) != versions)
+            versions = worker.code_versions(registration)
+    assert place.seen(writing.count, "out:seen") == [f"k:{number}" for number in range(writing.count)]
+
+
+def test_a_worker_completes_the_setting_for_the_listeners_of_others_too(place):
+    """So that two workers that start at the same time, each with one of the registrations, set the same."""
+    elsewhere = place.register(noting(), "k:*", eventTypes=["hset"], session="other")
+    place.link.call("SET", key_events_lease(elsewhere), "stranger")
+    registration = place.register(noting(), "k:*", eventTypes=["set"])
+    worker = place.begin()
+    wait_for(lambda: place.client.show(registration).owner == worker.id)
+    wait_for(lambda: set(place.link.call("CONFIG", "GET", "notify-keyspace-events")[1]) == set("E$h"))
+
+
+def test_a_setting_that_somebody_takes_back_is_completed_again(place, monkeypatch):
+    """Within some seconds, without a new connection."""
+    monkeypatch.setattr("geartrain.worker.keyevents._CHECK_EVERY", 0.1)
+    place.register(noting(), "k:*", eventTypes=["set"])
+    place.start()
+    before = listening(place)
+    place.link.call("CONFIG", "SET", "notify-keyspace-events", "")
+    wait_for(lambda: set(place.link.call("CONFIG", "GET", "notify-keyspace-events")[1]) == set("E$"))
+    place.link.call("SET", "k:1", "x")
+    assert [record["key"] for record in records(place, 1)] == ["k:1"]
+    assert listening(place) == before

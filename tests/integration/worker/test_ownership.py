@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 
 from geartrain import GearsBuilder, execute, keys
+from geartrain.worker.assignment import share
+from geartrain.worker.discovery import Discovery
 from support.waiting import wait_for
 
 ONE_AT_A_TIME = """
@@ -58,6 +61,31 @@ def test_workers_share_partitions_evenly(everywhere):
     second.stop()
     wait_for(lambda: sorted(owners(place, registration).values()) == [10, 11])
     assert owners(place, registration).keys() == {first.id, third.id}
+
+
+def test_streams_that_are_found_while_the_shares_are_worked_out_are_not_forgotten(place, monkeypatch):
+    """The next look takes them in, without waiting for anything else to change."""
+    begun = []
+    asked = threading.Event()
+
+    def late_scan(discovery, patterns, scan=Discovery._scan):
+        asked.wait(10)
+        scan(discovery, patterns)
+
+    def slow_share(registrations, streams, workers, worker):
+        owned = share(registrations, streams, workers, worker)
+        if None in streams.values() and begun and begun[0].worker._deployments.current:
+            asked.set()
+            wait_for(lambda: begun[0].worker._discovery.streams(b"s:*") and begun[0].worker._wake.is_set())
+        return owned
+
+    monkeypatch.setattr(Discovery, "_scan", late_scan)
+    monkeypatch.setattr("geartrain.worker.worker.share", slow_share)
+    place.add("s:1", "a", "x")
+    place.register(noting(), "s:*")
+    begun.append(place.begin())
+    begun[0].wait_ready()
+    assert place.seen(1) == ["x"]
 
 
 def test_a_worker_that_stops_gives_its_partitions_up_at_once(place):

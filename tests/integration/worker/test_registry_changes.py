@@ -265,6 +265,36 @@ def test_other_code_that_takes_the_place_of_a_removed_registration_is_run(place)
     place.wait_done(registration)
 
 
+@pytest.mark.parametrize("how", ["unregister", "FLUSHALL"])
+def test_nothing_runs_by_the_code_of_a_registration_that_was_there_before(place, how):
+    """Also where a worker has seen nothing of the removal, and the new code takes long to load: that is no upgrade."""
+
+    def prepare():
+        execute("incr", "prepared")
+        execute("brpoplpush", "gate", "gate", 20)
+
+    registration = place.register(noting("old "), "s")
+    place.start(poll_interval=1.0)
+    place.add("s", "a", "1")
+    place.seen(1)
+    if how == "unregister":
+        place.client.unregister(registration)
+    else:
+        place.link.call("FLUSHALL")
+    place.register(noting("new "), "s", onRegistered=prepare)
+    wait_for(lambda: place.link.call("EXISTS", "prepared"))
+    # Now the worker has looked. (Before, it may execute with the code that it knows, uncommitted.)
+    place.link.call("DEL", "seen")
+    place.add("s", "a", "2")
+    # When another one is executed, this one could have been too.
+    place.register(GearsBuilder("StreamReader").foreach(lambda _: execute("set", "other", 1)), "s", session="other")
+    wait_for(lambda: place.link.call("EXISTS", "other"))
+    assert place.link.call("EXISTS", "seen") == 0
+    place.link.call("RPUSH", "gate", "open")
+    place.wait_done(registration)
+    assert set(place.seen(1)) <= {"new 1", "new 2"}
+
+
 def test_a_database_that_is_emptied_and_filled_again_is_followed(place):
     """The worker drops what it had, and runs what is registered now."""
     place.register(noting("old "), "s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from geartrain import Dialect, GearsBuilder, execute
+from geartrain.readers.entries import id_parts
 from support.waiting import wait_for
 from support.working import Workplace
 
@@ -10,6 +11,12 @@ from support.working import Workplace
 def streams():
     """A StreamReader."""
     return GearsBuilder("StreamReader")
+
+
+def server_ms(place):
+    """The server's clock, as in the ids that it makes."""
+    seconds, microseconds = place.link.call("TIME")
+    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def noting():
@@ -48,6 +55,59 @@ def test_from_id_dollar_reads_what_comes_after_the_registration_is_live(everywhe
     place.start()
     place.add("s", "a", "new")
     assert place.seen(1) == ["new"]
+    place.wait_done(registration)
+
+
+def test_from_id_dollar_reads_what_comes_between_the_registration_and_the_worker(everywhere):
+    """However late the first worker starts."""
+    place = everywhere
+    last = place.add("s", "a", "old")
+    wait_for(lambda: server_ms(place) > id_parts(last)[0])
+    registration = place.register(noting(), "s", fromId="$")
+    place.add("s", "a", "between")
+    place.start()
+    place.add("s", "a", "after")
+    assert place.seen(2) == ["between", "after"]
+    place.wait_done(registration, triggered=2)
+
+
+def test_from_id_dollar_counts_from_the_first_registration_not_from_an_upgrade(everywhere):
+    """A session that is submitted again before there was a worker leaves nothing out."""
+    place = everywhere
+    last = place.add("s:1", "a", "old")
+    wait_for(lambda: server_ms(place) > id_parts(last)[0])
+    registration = place.register(noting(), "s:*", fromId="$")
+    last = place.add("s:1", "a", "1")
+    wait_for(lambda: server_ms(place) > id_parts(last)[0])
+    place.register(noting(), "s:*", fromId="$", batch=2, duration=10)
+    place.add("s:1", "a", "2")
+    place.start()
+    assert place.seen(2) == ["1", "2"]
+    place.wait_done(registration)
+
+
+def test_from_id_dollar_counts_anew_once_the_registration_was_removed(place):
+    """What came while there was none is left out."""
+    place.client.unregister(place.register(noting(), "s", fromId="$"))
+    last = place.add("s", "a", "while there was none")
+    wait_for(lambda: server_ms(place) > id_parts(last)[0])
+    place.register(noting(), "s", fromId="$")
+    place.add("s", "a", "new")
+    place.start()
+    assert place.seen(1) == ["new"]
+
+
+def test_from_id_dollar_holds_for_a_worker_that_takes_over_before_the_first_commit(place):
+    """The first one begins with a stream that is made while it is there, and is gone before it has committed."""
+    registration = place.register(noting(), "s:*", fromId="$", batch=3)
+    first = place.start()
+    place.add("s:1", "a", "1")
+    wait_for(lambda: place.groups("s:1"))
+    place.add("s:1", "a", "2")
+    first.stop()
+    place.add("s:1", "a", "3")
+    place.start()
+    assert place.seen(3) == ["1", "2", "3"]
     place.wait_done(registration)
 
 

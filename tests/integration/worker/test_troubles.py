@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from geartrain import GearsBuilder, execute
+from geartrain import CommandError, GearsBuilder, execute
 from support.waiting import wait_for
 from support.working import Workplace
 
@@ -251,6 +251,26 @@ def test_an_offset_that_the_server_refuses_to_move_is_moved_later(valkey, place)
         place.link.call("ACL", "SETUSER", "worker", "+xgroup")
         wait_for(lambda: place.groups("s")[f"geartrain:{registration}"]["last-delivered-id"] == last)
         assert place.link.call("LLEN", "seen") == 2
+
+
+def test_a_user_who_may_not_use_client_works(valkey, place):
+    """Some managed servers refuse CLIENT altogether: names of connections are a courtesy, and nothing hangs on them."""
+    place.link.call("ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all", "-client")
+    with Workplace(f"redis://worker:secret@127.0.0.1:{valkey.port}") as theirs:
+        with pytest.raises(CommandError, match="NOPERM"):
+            theirs.link.call("CLIENT", "SETNAME", "x")
+        with theirs.client.session("test"):
+            noting().register("s:*")
+            builder = GearsBuilder("KeysReader").foreach(lambda record: execute("rpush", "keys", record["key"]))
+            builder.register("k:*", eventTypes=["set"])
+        worker = theirs.start()
+        theirs.add("s:1", "a", "1")
+        theirs.link.call("SET", "k:1", "x")
+        assert theirs.seen(1) == ["1"]
+        assert theirs.seen(1, "keys") == ["k:1"]
+        for info in theirs.client.registrations():
+            assert theirs.wait_done(info.id).last_error is None if info.lag is not None else info.last_error is None
+        worker.stop()
 
 
 def test_many_streams_are_all_read(place):

@@ -25,7 +25,15 @@ from geartrain.builder import (
 from geartrain.errors import ArgumentError
 
 KEYS = {"regex": "*", "mode": "async", "eventTypes": None, "keyTypes": None, "OnRegistered": None}
-KEYS_MORE = {"onRegistered": None, "prefix": None, "name": None, "readValue": True, "snapshot": False}
+KEYS_MORE = {
+    "onRegistered": None,
+    "prefix": None,
+    "name": None,
+    "readValue": True,
+    "snapshot": False,
+    "partitions": 1,
+    "outboxLimit": None,
+}
 STREAM = {
     "regex": "*",
     "mode": "async",
@@ -102,6 +110,13 @@ def test_a_keys_registration_arrives_as_it_was_written(keeper: Any) -> None:
     assert (request.name, request.description, request.on_registered) == (None, "why", print)
     assert request.arguments == KeysArguments(event_types=("set", "del"), key_types=("string",))
     assert [step.kind for step in request.steps] == ["count"]
+
+
+def test_what_was_added_to_key_registrations_arrives_as_it_was_written(keeper: Any) -> None:
+    """The limits of what is allowed included."""
+    GB().register(readValue=False, snapshot=True, partitions=1024, outboxLimit=1)
+    (request,) = keeper.registered
+    assert request.arguments == KeysArguments(read_value=False, snapshot=True, partitions=1024, outbox_limit=1)
 
 
 def test_a_stream_registration_arrives_as_it_was_written(keeper: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from geartrain.errors import ArgumentError
 from geartrain.server.configuration import Configuration, check_port, quoted
+from geartrain.server.module import load_line
 
 
 def lines(**arguments) -> list[str]:
@@ -69,3 +71,17 @@ def test_what_is_no_port_is_refused(port):
     """The message names the value and what is allowed."""
     with pytest.raises(ArgumentError, match=r"a port is a whole number from 1 to 65535"):
         check_port(port)
+
+
+def test_the_module_is_loaded_beside_what_the_options_load():
+    """Its line stands alone; `loadmodule` among the options is another module's."""
+    written = lines(options={"loadmodule": "/lib/other.so"}, module="loadmodule /lib/geartrain.so")
+    assert {"loadmodule /lib/other.so", "loadmodule /lib/geartrain.so"} <= set(written)
+
+
+def test_the_line_that_loads_the_module_names_this_python_and_the_options():
+    """Words with spaces are quoted, the others stand as they are."""
+    assert load_line(Path("/my lib/geartrain.so"), {"sync-timeout": 200}) == (
+        f'loadmodule "/my lib/geartrain.so" python {sys.executable} sync-timeout 200'
+    )
+    assert load_line(Path("/geartrain.so"), {"python": "/py"}) == "loadmodule /geartrain.so python /py"

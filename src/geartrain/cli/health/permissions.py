@@ -87,7 +87,6 @@ def _general() -> list[Trial]:
         _trial("MULTI"),
         _trial("EXEC"),
         _trial("UNWATCH"),
-        Trial(("CLIENT", "SETNAME", "geartrain:doctor"), "client|setname"),
         Trial(("SCRIPT", "LOAD", "return 1"), "script|load"),
         _trial("EVAL", "return 1", "0"),
         _trial("EVALSHA", _RETURN_1, "0"),
@@ -138,6 +137,7 @@ def _stream(pattern: str, stream: bytes) -> list[Trial]:
         ("xgroup|setid", ("XGROUP", "SETID", stream, group, "no-id")),
         ("xgroup|destroy", ("XGROUP", "DESTROY", stream, group)),
         ("xtrim", ("XTRIM", stream, "MINID", "no-id")),
+        ("xpending", ("XPENDING", stream, group)),
     ]
     return [Trial(command, rule, pattern) for rule, command in commands]
 

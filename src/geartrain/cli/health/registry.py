@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from geartrain.builder import Mode, Reader
+from geartrain.builder import Reader
 from geartrain.cli.health.finding import Finding, failed, ok, warning
 from geartrain.errors import BadSignature, PythonMismatch, RegistryError
 from geartrain.registry import Parcel, Registration, Session, Status, Store
@@ -58,7 +58,7 @@ def holdings(link: Link) -> Holdings:
 
 
 def check_registrations(held: Holdings) -> Iterator[Finding]:
-    """Whether any has been stopped by its failure policy, and whether any needs what is not there."""
+    """Whether any has been stopped by its failure policy."""
     count = len(held.registrations)
     stopped = sorted(name for name, status in held.status.items() if status is Status.ABORTED)
     if stopped:
@@ -66,15 +66,6 @@ def check_registrations(held: Holdings) -> Iterator[Finding]:
         yield warning("registrations", text, f"geartrain show {stopped[0]}  (why), geartrain resume {stopped[0]}")
     else:
         yield ok("registrations", f"{count} in {len(held.sessions)} sessions")
-
-
-def check_module(held: Holdings) -> Iterator[Finding]:
-    """The server module; this version has none."""
-    needing = sorted(name for name, item in held.registrations.items() if item.mode is Mode.SYNC)
-    if needing:
-        yield failed("module", f"mode='sync' needs the server module, which this version does not have: {needing[0]}")
-    else:
-        yield ok("module", "none; only mode='sync', snapshot=True, atomic() and lossless key events would need it")
 
 
 def check_python(held: Holdings) -> Iterator[Finding]:

@@ -1,0 +1,105 @@
+"""The server module: whether the server has it, of which version, whether functions can run in it, its hooks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from geartrain import __version__
+from geartrain.builder import Mode
+from geartrain.cli.health.finding import Finding, failed, ok, warning
+from geartrain.cli.health.registry import Holdings
+from geartrain.cli.health.server import Facts
+from geartrain.errors import CommandError, GeartrainError
+from geartrain.server import find_module
+from geartrain.text import shown
+from geartrain.wire import Link
+
+CHECK = "module"
+
+OLDEST = (7, 2)
+"""The oldest server version that can load the module."""
+
+_LOAD = "`geartrain module --loadmodule` prints the line for the server's configuration; restart the server then"
+
+
+def check_module(link: Link, seen: Facts, held: Holdings) -> Iterator[Finding]:
+    """Ask the server for its hooks, which only the module can tell."""
+    try:
+        reply = link.call("GEARTRAIN.HOOK", "LIST")
+    except CommandError as error:
+        yield _refused(link, error, seen, _sync_registrations(held))
+        return
+    listing = _pairs(reply)
+    sync, hooks = str(listing.get("sync", "unknown")), listing.get("hooks", [])
+    loaded = f"{_version(link)}, {len(hooks)} {'hook' if len(hooks) == 1 else 'hooks'}"
+    if sync == "ok":
+        yield ok(CHECK, f"{loaded}; mode='sync' runs in the server")
+    else:
+        needed = _sync_registrations(held)
+        text = f"{loaded}; no mode='sync': {sync}"
+        yield failed(CHECK, f"{text}; {needed[0]} needs it") if needed else warning(CHECK, text)
+    yield from _check_hooks(hooks)
+
+
+def _check_hooks(hooks: Sequence[Any]) -> Iterator[Finding]:
+    for name, _version_of_code, error, _captured, dropped in (hook[:5] for hook in hooks if len(hook) >= 5):
+        if error:
+            yield failed(CHECK, f"{shown(name)} does not run in the server: {shown(error)}")
+        if int(dropped):
+            text = f"{shown(name)}: {dropped} events were not kept, as its outbox was full (outboxLimit)"
+            yield warning(CHECK, text, f"geartrain show {shown(name)}")
+
+
+def _refused(link: Link, error: CommandError, seen: Facts, needed: Sequence[str]) -> Finding:
+    """There is no module, or we may not ask it."""
+    if error.code == "NOPERM":
+        user = _user(link)
+        text = f"user {user!r} may not ask whether the server module is loaded"
+        return warning(CHECK, text, f"ACL SETUSER {user} +geartrain.hook")
+    if not needed:
+        text = "not loaded; only mode='sync', snapshot=True, atomic() and lossless key events need it"
+        return ok(CHECK, f"{text} (what to do: {_how(seen)})")
+    return failed(CHECK, f"the server module is not loaded, and {needed[0]} has mode='sync'", _how(seen))
+
+
+def _how(seen: Facts) -> str:
+    """What to do to have it."""
+    numbers = re.match(r"(\d+)\.(\d+)", seen.version)
+    if numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST:
+        return "upgrade the server: Redis 7.2 and Valkey 7.2 are the oldest that can load it"
+    try:
+        find_module()
+    except GeartrainError as error:
+        return str(error)
+    return _LOAD
+
+
+def _version(link: Link) -> str:
+    """What is loaded, and where it is not what is installed here."""
+    try:
+        modules = [_pairs(item) for item in link.call("MODULE", "LIST")]
+    except CommandError:
+        return "loaded"
+    number = next((item.get("ver", 0) for item in modules if item.get("name") == "geartrain"), 0)
+    if not number:
+        return "loaded"
+    version = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+    return f"loaded, version {version}" + ("" if version == __version__ else f" (installed here: {__version__})")
+
+
+def _sync_registrations(held: Holdings) -> list[str]:
+    return sorted(name for name, item in held.registrations.items() if item.mode is Mode.SYNC)
+
+
+def _pairs(flat: Any) -> dict[str, Any]:
+    """A flat reply of names and values as a dict; {} where it is something else."""
+    return {str(name): value for name, value in zip(flat[::2], flat[1::2], strict=False)} if flat else {}
+
+
+def _user(link: Link) -> str:
+    try:
+        return shown(link.call("ACL", "WHOAMI"))
+    except CommandError:
+        return "default"

@@ -1,0 +1,85 @@
+"""The records of key events that the server module has captured: entries `event E key K type T [value V]`.
+
+Where the value is read when the function runs, those of several events are read in one go: at most a time slice (20 ms)
+before their function runs, and never past an event whose key occurs again, because the function may change its own key.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geartrain.builder.requests import KeysArguments
+from geartrain.readers.entries import fields_of
+from geartrain.readers.values import encoded_value, has_value, read_values
+from geartrain.runtime import Context
+from geartrain.text import to_bytes
+from geartrain.worker.deployment import Deployment
+
+_Event = dict[str, Any]
+
+
+class OutboxSource:
+    """Entries `[id, [field, value, ...]]` of one outbox.
+
+    Attributes:
+        stream: None: the records come from keys.
+    """
+
+    stream = None
+
+    def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any] | None:
+        """The records of the first entries, up to the first key that occurs again; None: `records_now` is to read."""
+        if context.pending:
+            # The connection is not free; `records_now` comes when it is.
+            return None
+        try:
+            return self.records_now(_without_repetition(entries), deployment, context)
+        except Exception:  # noqa: BLE001 - one entry, one key, or the connection: each batch finds out for itself
+            return None
+
+    def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+        """One record for each entry."""
+        arguments = deployment.registration.arguments
+        assert isinstance(arguments, KeysArguments)  # noqa: S101 - a KeysReader has no others
+        events = [fields_of(fields) for _, fields in entries]
+        if not arguments.read_value:
+            return [_record(event, event["type"], None) for event in events]
+        now = [event for event in events if not (arguments.snapshot and _is_complete(event))]
+        read = iter(read_values(context.link, [event["key"] for event in now]) if now else ())
+        if len(now) == len(events):
+            return [_record(event, *found) for event, found in zip(events, read, strict=True)]
+        return [
+            _record(event, event["type"], _captured(event))
+            if arguments.snapshot and _is_complete(event)
+            else _record(event, *next(read))
+            for event in events
+        ]
+
+    def position(self, entries: list[Any]) -> str:
+        """The id of the last one."""
+        last: str = entries[-1][0]
+        return last
+
+
+def _without_repetition(entries: list[Any]) -> list[Any]:
+    """The entries before the first one whose key has occurred."""
+    seen: set[str | bytes] = set()
+    for count, (_, fields) in enumerate(entries):
+        key = fields_of(fields)["key"]
+        if key in seen:
+            return entries[:count]
+        seen.add(key)
+    return entries
+
+
+def _record(event: _Event, kind: str, value: Any) -> dict[str, Any]:
+    return {"key": event["key"], "value": value, "type": kind, "event": event["event"]}
+
+
+def _is_complete(event: _Event) -> bool:
+    """Whether the event tells the value: it is there, or there was none (not so in entries from before an upgrade)."""
+    return "value" in event or not has_value(event["type"])
+
+
+def _captured(event: _Event) -> Any:
+    return encoded_value(event["type"], to_bytes(event["value"])) if "value" in event else None

@@ -1,0 +1,67 @@
+"""What `pip install` makes of a clone: with a C compiler, and without one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.processes import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# pip makes an environment for the build, from the index.
+pytestmark = pytest.mark.timeout(300)
+
+
+def install(target, **env):
+    """Install the clone into a folder; returns the wheel's tag."""
+    # A copy: pip reads the whole folder, and other tests write into it.
+    clone = target.with_name("clone")
+    ignored = shutil.ignore_patterns(".*", "build", "__pycache__")
+    shutil.copytree(ROOT, clone, ignore=ignored)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, clone]
+    subprocess.run(command, env={**os.environ, **env}, check=True)
+    (wheel,) = target.glob("geartrain-*.dist-info/WHEEL")
+    return next(line for line in wheel.read_text().splitlines() if line.startswith("Tag: "))
+
+
+def module(target):
+    """Run the installed `geartrain module`."""
+    return subprocess.run(
+        [sys.executable, "-m", "geartrain", "module"],
+        env=environment({"PYTHONPATH": str(target)}),
+        cwd=target,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_with_a_compiler_the_package_has_the_module(tmp_path):
+    """In a folder of its own, in a wheel for every Python of this platform."""
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    target = tmp_path / "installed"
+    tag = install(target)
+    assert tag.startswith("Tag: py3-none-")
+    assert tag != "Tag: py3-none-any"
+    assert [path.name for path in (target / "geartrain" / "native").iterdir()] == ["geartrain.so"]
+    assert os.access(target / "geartrain" / "native" / "geartrain.so", os.X_OK), "servers refuse it otherwise"
+    assert module(target).stdout == f"{target / 'geartrain' / 'native' / 'geartrain.so'}\n"
+
+
+@pytest.mark.parametrize(("name", "value"), [("CC", "/nonexistent"), ("GEARTRAIN_WITHOUT_MODULE", "1")])
+def test_without_a_compiler_everything_else_is_installed(tmp_path, name, value):
+    """The installation succeeds, and what needs the module says what to do."""
+    target = tmp_path / "installed"
+    install(target, **{name: value})
+    assert not (target / "geartrain" / "native").exists()
+    done = module(target)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the server module is not installed" in done.stderr
+    assert "pip install --force-reinstall" in done.stderr

@@ -1,0 +1,43 @@
+"""The ACL rule that the documents give holds every command that a worker needs, and `doctor` tries each of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from geartrain.cli.health import permissions
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def in_scripts():
+    """The commands that our Lua scripts call."""
+    found = (path.read_text() for path in (ROOT / "src").rglob("*.lua"))
+    return {name.lower() for text in found for name in re.findall(r"redis\.p?call\('(\w+)'", text)}
+
+
+def documented():
+    """The commands of the rule in the how-to, subcommands as the commands that they belong to."""
+    text = (ROOT / "docs" / "howto" / "managed-servers.md").read_text()
+    return {name.partition("|")[0] for name in re.findall(r"\+([\w|]+)", text)}
+
+
+def tried():
+    """The commands that `doctor` tries, in the same way."""
+    trials = [*permissions._general(), *permissions._registry(b"k"), *permissions._stream("*", b"s")]
+    return {trial.rule.partition("|")[0] for trial in trials}
+
+
+def test_the_documented_rule_holds_what_scripts_call():
+    """Or a worker of that user would fail in the middle of a script."""
+    assert in_scripts() - documented() == set()
+
+
+def test_doctor_tries_what_scripts_call():
+    """Or it would call a user fit who is not."""
+    assert in_scripts() - tried() == set()
+
+
+def test_the_documented_rule_holds_what_doctor_tries():
+    """Or it would find fault with a user made by the book."""
+    assert tried() - documented() == set()
