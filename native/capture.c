@@ -172,6 +172,7 @@ static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModule
         if (hook->error == NULL) hook_error(hook, "its outbox takes no entries any more (its last id is the largest)");
     } else {
         added = 1;
+        if (hook->error != NULL) hook_error(hook, NULL);
     }
     RM_CloseKey(key);
     if (!added || !is_followed) return added;
