@@ -108,10 +108,11 @@ static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModule
         const char *tag = capture_tag(ctx);
         size_t room = strlen(tag) + hook->id.length + 64;
         char *name = RM_Alloc(room);
-        int length = snprintf(name, room, "geartrain:{%s}:outbox:", tag);
+        /* The number stands before the id, which may end with one. */
+        int length = hook->partitions > 1 ? snprintf(name, room, "geartrain:{%s}:outbox-%u:", tag, at)
+                                          : snprintf(name, room, "geartrain:{%s}:outbox:", tag);
         memcpy(name + length, hook->id.bytes, hook->id.length);
         length += (int)hook->id.length;
-        if (hook->partitions > 1) length += snprintf(name + length, room - (size_t)length, ":%u", at);
         hook->outboxes[at] = RM_CreateString(NULL, name, (size_t)length);
         RM_Free(name);
     }
