@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import latency, scale, spec_example, throughput
+from benchmarks import latency, scale, spec_example, throughput, writes
 from benchmarks.arena import Arena, Broken
 from benchmarks.page import Page, command
 from benchmarks.stats import Verdict
@@ -88,11 +88,14 @@ def run(plan: Plan) -> Page:
         loads = scale.measure(arena, plan.sizes, plan.scale_rounds, plan.idle, _say)
         sets = spec_example.measure(arena, plan.rounds, _say)
         server = arena.redis.info("server")
+    costs = writes.measure(plan.rounds, plan.window / 2, _say)
     return Page(
         tables=[
-            *throughput.tables(rates), *latency.tables(delays), *scale.tables(loads), *spec_example.tables(sets)
+            *throughput.tables(rates), *latency.tables(delays), *scale.tables(loads), *spec_example.tables(sets),
+            *writes.tables(costs),
         ],
-        gates=[*throughput.gates(rates), *latency.gates(delays), *scale.gates(loads), *spec_example.gates(sets)],
+        gates=[*throughput.gates(rates), *latency.gates(delays), *scale.gates(loads), *spec_example.gates(sets),
+               *writes.gates(costs)],
         server=server,
         rounds=plan.rounds,
         seconds=time.monotonic() - begin,

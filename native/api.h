@@ -21,6 +21,8 @@ typedef struct RedisModuleType RedisModuleType;
 typedef struct RedisModuleInfoCtx RedisModuleInfoCtx;
 typedef struct RedisModuleUser RedisModuleUser;
 typedef struct RedisModuleDigest RedisModuleDigest;
+typedef struct RedisModuleCommandFilter RedisModuleCommandFilter;
+typedef struct RedisModuleCommandFilterCtx RedisModuleCommandFilterCtx;
 typedef struct RedisModuleCommand RedisModuleCommand;
 
 typedef struct {
@@ -38,6 +40,7 @@ typedef int (*RedisModuleNotificationFunc)(RedisModuleCtx *ctx, int type, const 
 typedef void (*RedisModulePostNotificationJobFunc)(RedisModuleCtx *ctx, void *pd);
 typedef void (*RedisModuleTimerProc)(RedisModuleCtx *ctx, void *data);
 typedef void (*RedisModuleEventCallback)(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data);
+typedef void (*RedisModuleCommandFilterFunc)(RedisModuleCommandFilterCtx *filter);
 typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_report);
 
 /* The methods of a data type, in the layout of version 5 (servers since 7.2). */
@@ -255,6 +258,8 @@ typedef struct {
     X(FreeModuleUser, int, (RedisModuleUser *))                                                                        \
     X(SetContextUser, void, (RedisModuleCtx *, const RedisModuleUser *))                                               \
     X(GetClientId, unsigned long long, (RedisModuleCtx *))                                                             \
+    X(RegisterCommandFilter, RedisModuleCommandFilter *, (RedisModuleCtx *, RedisModuleCommandFilterFunc, int))        \
+    X(CommandFilterArgGet, RedisModuleString *, (RedisModuleCommandFilterCtx *, int))                                  \
     X(GetClientInfoById, int, (void *, uint64_t))                                                                      \
     X(GetMyClusterID, const char *, (void))                                                                            \
     X(MonotonicMicroseconds, uint64_t, (void))

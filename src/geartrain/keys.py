@@ -19,7 +19,7 @@
 | `geartrain:{<tag>}:lease:<id>:<stream>` | string | the owner's token | workers | at release, or by TTL |
 | `geartrain:{<tag>}:tries:<id>:<stream>` | string | owners since the last commit | workers | at a commit, or by TTL |
 | `geartrain:{<tag>}:outbox:<id>` | stream | key events that wait for their function | the server module | unregister |
-| `geartrain:{<tag>}:outbox:<id>:<n>` | stream | the same, with more than one partition | the server module | the same |
+| `geartrain:{<tag>}:outbox-<n>:<id>` | stream | the same, with more than one partition | the server module | the same |
 
 On a stream: the consumer group `geartrain:<id>`, whose last-delivered-id is the committed offset.
 
@@ -90,15 +90,13 @@ def tries(registration: str, stream: bytes) -> bytes:
 
 def outboxes(tag: bytes, registration: str, partitions: int) -> list[bytes]:
     """The streams in which the server module keeps the registration's key events, in order of their numbers."""
-    name = _outbox(tag, registration)
-    return [name] if partitions == 1 else [b"%s:%d" % (name, number) for number in range(partitions)]
+    if partitions == 1:
+        return [b"geartrain:{%s}:outbox:%s" % (tag, registration.encode())]
+    # The number stands before the id: another registration's id may end with one.
+    return [b"geartrain:{%s}:outbox-%d:%s" % (tag, number, registration.encode()) for number in range(partitions)]
 
 
-def _outbox(tag: bytes, registration: str) -> bytes:
-    return b"geartrain:{%s}:outbox:%s" % (tag, registration.encode())
-
-
-_OUTBOX = re.compile(rb"geartrain:\{[^}]*\}:outbox:", re.DOTALL)
+_OUTBOX = re.compile(rb"geartrain:\{[^}]*\}:outbox(-\d+)?:", re.DOTALL)
 
 
 def is_outbox(stream: bytes) -> bool:

@@ -190,7 +190,7 @@ def _info(
         retried=statistics.retried,
         dropped=statistics.dropped + (hook.dropped if hook is not None else 0),
         records=statistics.records,
-        lag=_lag(store, record),
+        lag=_lag(store, record, hook),
         last_duration_ms=round(statistics.last_duration_us / 1000, 3),
         average_duration_ms=round(statistics.average_duration_us / 1000, 3),
         last_error=error,
@@ -209,8 +209,11 @@ def _last_error(statistics: Statistics, session: Session | None, hook: Hook | No
     return statistics.last_error, statistics.last_error_at
 
 
-def _lag(store: Store, record: Registration) -> int | None:
+def _lag(store: Store, record: Registration, hook: Hook | None) -> int | None:
     lags = store.lags(record.id).values()
+    if not lags and hook is not None and record.mode is not Mode.SYNC:
+        # Nothing was captured yet.
+        return 0
     known = [lag for lag in lags if lag is not None]
     return sum(known) if known and len(known) == len(lags) else None
 

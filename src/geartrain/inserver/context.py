@@ -35,7 +35,7 @@ class ServerContext:
         """A tag of this shard."""
         return _geartrain.tag()
 
-    def hold(self) -> None:
+    def hold(self, seconds: float) -> None:
         """Nothing: the function has the server for itself anyway."""
 
     def let_go(self) -> None:

@@ -272,16 +272,21 @@ class Store:
         if self.link.call("HEXISTS", keys.REGISTRATIONS, registration):
             self.link.call("UNWATCH")
             return True
-        commands: list[Command] = []
-        for stream in self.streams(registration):
-            # The lease first: without it, a worker that is just committing cannot make the group again.
-            commands.append(("DEL", keys.lease(registration, stream), keys.tries(registration, stream)))
-            if keys.is_outbox(stream):
-                commands.append(("UNLINK", stream))
-            else:
-                commands.append(("XGROUP", "DESTROY", stream, keys.group(registration)))
-        commands.append(("DEL", keys.stats(registration), keys.history(registration), keys.streams(registration)))
-        return self.link.transaction(commands) is not None
+        streams = self.streams(registration)
+        outboxes = [stream for stream in streams if keys.is_outbox(stream)]
+        commands: list[Command] = [
+            *(("DEL", keys.lease(registration, stream), keys.tries(registration, stream)) for stream in streams),
+            *(("UNLINK", stream) for stream in outboxes),
+            ("DEL", keys.stats(registration), keys.history(registration), keys.streams(registration)),
+        ]
+        if self.link.transaction(commands) is None:
+            return False
+        # After the leases: without its lease, a worker that is just committing cannot make the group again. By
+        # themselves: one stream that this user may not touch keeps its group, and nothing else.
+        own = set(outboxes)
+        groups = [("XGROUP", "DESTROY", stream, keys.group(registration)) for stream in streams if stream not in own]
+        self.link.pipeline(groups)
+        return True
 
     def streams(self, registration: str) -> list[bytes]:
         """The streams that have the registration's group (or had it, where a stream was deleted since)."""
@@ -310,7 +315,7 @@ class Store:
                 continue
             if not reply and keys.is_outbox(stream):
                 # No worker has come yet: all of it waits.
-                found[stream] = self.link.call("XLEN", stream)
+                found[stream] = int(dict(_pairs(self.link.call("XINFO", "STREAM", stream)))["length"])
             for item in reply:
                 info = dict(_pairs(item))
                 if to_bytes(info["name"]) == group:

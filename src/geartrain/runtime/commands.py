@@ -21,6 +21,10 @@ _LEVELS = {
 
 logger = logging.getLogger("geartrain.script")
 
+_SHORTEST_HOLD = 0.001
+_LONGEST_HOLD = 60.0
+"""Seconds that the server can be held for one block."""
+
 
 class _Execute:
     """Runs commands on the server.
@@ -82,8 +86,11 @@ execute = _Execute()
 class Atomic:
     """What `atomic()` gives: a context manager that holds the server for its block."""
 
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+
     def __enter__(self) -> None:
-        current().hold()
+        current().hold(self._timeout)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -91,15 +98,30 @@ class Atomic:
         current().let_go()
 
 
-def atomic() -> Atomic:
+def atomic(timeout: float = 1.0) -> Atomic:
     """Hold the server for the block of a `with` statement, so that nobody sees a state in between.
 
-    In the server (`mode='sync'`) it does nothing: the whole function is one transaction with the write that caused it.
+    In a worker all other clients wait meanwhile, so keep the block short: it is for commands that depend on each
+    other's replies. Its writes reach the append-only file and replicas together. It needs the server module, the
+    permission for `GEARTRAIN.ATOMIC`, and a connection without TLS. In the server (`mode='sync'`) it does nothing: the
+    whole function is one transaction with the write that caused it.
+
+    Args:
+        timeout: seconds, 0.001 to 60, after which the server goes on with others, and the block's next command raises
+            an error. What the block has done until then stays.
 
     Raises:
-        NeedsModule: when the block is entered in a worker: only the server module can hold the server.
+        ArgumentError: another timeout; a block within another.
+        NeedsModule: when the block is entered in a worker: the server has no module.
+        CommandError: the server refuses, or the time is over.
     """
-    return Atomic()
+    if (
+        isinstance(timeout, bool)
+        or not isinstance(timeout, int | float)
+        or not _SHORTEST_HOLD <= timeout <= _LONGEST_HOLD
+    ):
+        raise ArgumentError(f"atomic: timeout is {timeout!r}; it must be a number of seconds from 0.001 to 60")
+    return Atomic(timeout)
 
 
 def log(message: object, level: Literal["debug", "verbose", "notice", "warning"] = "notice") -> None:

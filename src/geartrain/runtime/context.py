@@ -16,8 +16,9 @@ from types import CodeType
 from typing import Any, Protocol
 
 from geartrain import keys
-from geartrain.errors import CommandError, GeartrainError, NeedsModule, ServerUnavailable, StepError
+from geartrain.errors import ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
 from geartrain.runtime.arguments import packed
+from geartrain.runtime.hold import Hold
 from geartrain.wire import Argument, Channel, Endpoint, ErrorReply, Link, raise_for
 
 SEND_AT = 32
@@ -50,8 +51,8 @@ class Surroundings(Protocol):
     def hashtag(self) -> str:
         """A tag of the shard that this runs on."""
 
-    def hold(self) -> None:
-        """Let nobody else use the server until `let_go`."""
+    def hold(self, seconds: float) -> None:
+        """Let nobody else use the server until `let_go`, for that long at the most."""
 
     def let_go(self) -> None:
         """End what `hold` began."""
@@ -84,7 +85,18 @@ class Context:
         tail_calls: the call sites whose reply nobody can notice.
     """
 
-    __slots__ = ("_attribution", "_failure", "_runner", "_unsent", "at", "link", "pending", "stream", "tail_calls")
+    __slots__ = (
+        "_attribution",
+        "_failure",
+        "_hold",
+        "_runner",
+        "_unsent",
+        "at",
+        "link",
+        "pending",
+        "stream",
+        "tail_calls",
+    )
 
     def __init__(self, endpoint: Endpoint, name: str | None = None) -> None:
         self.link = Link(endpoint, name)
@@ -93,6 +105,7 @@ class Context:
         self.tail_calls: CallSites = frozenset()
         self._attribution: Attribution | None = None
         self._failure: GeartrainError | None = None
+        self._hold: Hold | None = None
         self.pending: list[tuple[bytes, tuple[int, object] | None]] = []
         self._unsent: list[bytes] = []
         self._runner: asyncio.Runner | None = None
@@ -115,6 +128,8 @@ class Context:
         """
         data = packed(command, args)
         self.flush()
+        if self._hold is not None:
+            return self._hold.call(data, command)
         return self.link.call_packed(data, command)
 
     def defer(self, command: str | bytes, args: tuple[Argument, ...]) -> None:
@@ -199,19 +214,33 @@ class Context:
         """A tag of the shard: any, where there is one shard only."""
         return keys.slot_tag(0).decode()
 
-    def hold(self) -> None:
-        """Let nobody else use the server.
+    def hold(self, seconds: float) -> None:
+        """Let nobody else use the server until `let_go`, for that long at the most.
 
         Raises:
-            NeedsModule: always, in this version.
+            ArgumentError: there is a hold already.
+            NeedsModule, CommandError, ServerUnavailable: the server cannot be held.
         """
-        raise NeedsModule(
-            "atomic() in a worker needs the server module, which this version does not have; where all keys are known"
-            " beforehand, send one command that does it all, or a Lua script: execute('eval', SCRIPT, ...)"
-        )
+        if self._hold is not None:
+            raise ArgumentError("atomic(): a block of atomic() runs already; one cannot be within another")
+        self.flush()
+        self._hold = Hold(self.link, seconds)
 
     def let_go(self) -> None:
-        """End what `hold` began."""
+        """End what `hold` began, after all commands that were deferred in it.
+
+        Raises:
+            StepError, CommandError, ServerUnavailable: a command of the block failed, or its time was over.
+        """
+        hold, self._hold = self._hold, None
+        if hold is None:
+            return
+        try:
+            self.flush()
+        except BaseException:
+            hold.abandon()
+            raise
+        hold.end()
 
     def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine to its end on this thread's event loop; its result."""

@@ -43,6 +43,10 @@ class Link:
             self._channel.set_timeout(self._timeout)
         return self._channel
 
+    def is_on(self, channel: Channel) -> bool:
+        """Whether it is still that connection; asks no server."""
+        return self._channel is channel
+
     def call(self, *command: Argument) -> Any:
         """One command; its reply.
 

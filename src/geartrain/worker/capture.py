@@ -113,10 +113,11 @@ class Capture:
         return failed
 
     def _concerned(self, snapshot: Snapshot) -> bool:
-        """Whether there is anything to ask about."""
-        had_hooks = self._module is not None and bool(self._module.hooks)
-        return had_hooks or any(
-            item.mode is Mode.SYNC or item.reader is Reader.KEYS for item in snapshot.registrations.values()
+        """Whether there is anything to ask about: not on a server that had no module, and needs none."""
+        return (
+            not self._known
+            or self._module is not None
+            or any(item.mode is Mode.SYNC or item.reader is Reader.KEYS for item in snapshot.registrations.values())
         )
 
     def _refuse(self, error: CommandError, snapshot: Snapshot) -> dict[str, str]:

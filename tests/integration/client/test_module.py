@@ -47,6 +47,7 @@ def test_hooks_follow_every_change_at_once(client, link):
 def test_a_registration_is_shown_with_what_the_module_counts(client, link):
     """Delivery, what waits, and what found the outbox full; no worker has come yet."""
     client.execute("GB().register('k:*', name='keys', outboxLimit=2)")
+    assert client.show("keys").info.lag == 0
     link.pipeline([("SET", f"k:{number}", "x") for number in range(5)])
     shown = client.show("keys")
     assert (shown.info.delivery, shown.info.lag, shown.info.dropped, shown.owner) == ("at-least-once", 2, 3, None)

@@ -145,6 +145,17 @@ def test_hooks_that_somebody_deleted_come_back(captured):
     assert seen(place, 1) == ["- k:1"]
 
 
+def test_a_hook_that_was_left_behind_is_removed_with_what_it_captured(captured):
+    """A client died between the registry and the hook; nothing else is registered."""
+    place = captured
+    registration = place.register(noting(), "k:*")
+    place.client._store.unregister(registration)
+    write(place, 1)
+    assert len(outboxes(place)) == 1
+    place.start()
+    assert (hooks_of(place.link), outboxes(place)) == ({}, [])
+
+
 def test_a_hook_of_an_older_version_is_replaced(captured):
     """As after a restart from an older file."""
     place = captured

@@ -25,7 +25,7 @@ def records(place, count):
 
 def outboxes(place):
     """The names of all outboxes that there are."""
-    return sorted(place.link.call("KEYS", "geartrain:{*}:outbox:*"))
+    return sorted(place.link.call("KEYS", "geartrain:{*}:outbox*"))
 
 
 def test_events_that_happen_while_no_worker_runs_are_executed_later_in_their_order(captured):

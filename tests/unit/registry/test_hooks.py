@@ -76,7 +76,7 @@ def test_a_hook_for_the_outbox_says_what_was_registered():
     assert fields(command) == {
         "pattern": "k:*", "events": "set del", "types": "hash", "partitions": 2, "snapshot": 1, "limit": 9,
     }  # fmt: skip
-    assert noted == ("SADD", keys.streams("r"), b"geartrain:{t}:outbox:r:0", b"geartrain:{t}:outbox:r:1")
+    assert noted == ("SADD", keys.streams("r"), b"geartrain:{t}:outbox-0:r", b"geartrain:{t}:outbox-1:r")
     plain, _ = set_commands(registration(), None, b"t")
     assert fields(plain) == {"pattern": "k:*", "partitions": 1, "snapshot": 0, "limit": 0}
 
@@ -141,7 +141,7 @@ def test_a_registration_from_before_users_and_outboxes_is_read():
     ("stream", "expected"),
     [
         (b"geartrain:{t}:outbox:r", True),
-        (b"geartrain:{12}:outbox:r:{x}:5", True),
+        (b"geartrain:{12}:outbox-5:r:{x}", True),
         (b"geartrain:{t}:lease:r:geartrain:{t}:outbox:r", False),
         (b"geartrain:outbox:r", False),
         (b"orders", False),
