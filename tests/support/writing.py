@@ -12,8 +12,9 @@ from support.waiting import wait_for
 
 
 class Writer:
-    """Sets keys `<name>:<number>` to their number, a few at a time, until `stop`, or until the
-    server has gone or is no primary any more.
+    """Sets keys `<name>:<number>` to their number, a few at a time.
+
+    It ends at `stop`, and where the server has gone or is no primary any more.
 
     Args:
         url: the server.
@@ -57,24 +58,28 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                commands = [("SET", self.key(number), number) for number in range(self.sent, self.sent + self._depth)]
-                self.sent += self._depth
-                for command in commands:
-                    self._link.send(pack(command))
-                for _ in commands:
-                    reply = self._link.replies(1)[0]
-                    if isinstance(reply, ErrorReply) and reply.text.startswith("READONLY"):
-                        return
-                    if reply != "OK":
-                        raise AssertionError(f"a SET was answered {reply!r}")
-                    self.acknowledged += 1
+            while not self._stopping.is_set() and self._write():
+                pass
         except ServerUnavailable:
             pass
         except BaseException as error:  # noqa: BLE001 - raised by `stop`
             self._error = error
         finally:
             self._link.close()
+
+    def _write(self) -> bool:
+        """A few keys; whether the server takes writes."""
+        numbers = range(self.sent, self.sent + self._depth)
+        self.sent += self._depth
+        for number in numbers:
+            self._link.send(pack(("SET", self.key(number), number)))
+        for _ in numbers:
+            reply = self._link.replies(1)[0]
+            if isinstance(reply, ErrorReply) and reply.text.startswith("READONLY"):
+                return False
+            assert reply == "OK", f"a SET was answered {reply!r}"
+            self.acknowledged += 1
+        return True
 
     def __enter__(self) -> Self:
         self._thread.start()
