@@ -383,7 +383,11 @@ static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     if (!may_change(ctx)) return REDISMODULE_OK;
     size_t id_length, version_length;
     const char *id = RM_StringPtrLen(argv[2], &id_length), *version = RM_StringPtrLen(argv[3], &version_length);
+    unsigned long long number;
     if (id_length == 0) return refuse(ctx, NULL, "ERR a hook's id must not be empty");
+    if (!number_of(version, version_length, INT64_MAX, &number)) {
+        return refuse(ctx, NULL, "ERR hook %.100s: its version is '%.40s'; it must be a number", id, version);
+    }
     Hook *hook = new_hook(RM_GetSelectedDb(ctx), id, id_length, version, version_length);
     for (int i = 4; i + 1 < argc; i += 2) {
         size_t name_length, length;

@@ -254,6 +254,10 @@ int workers_load(RedisModuleCtx *ctx, unsigned count, const char *given_url, con
         RM_Log(ctx, "warning", "geartrain: no workers: %s", reason != NULL ? reason : "no Python was found");
         return REDISMODULE_ERR;
     }
+    if (access(interpreter.path, X_OK) != 0) {
+        RM_Log(ctx, "warning", "geartrain: no workers: %.500s cannot be executed: %s", interpreter.path, strerror(errno));
+        return REDISMODULE_ERR;
+    }
     if (given_url != NULL) snprintf(url, sizeof url, "%s", given_url);
     seat_count = count;
     return events_listen(ctx, REDISMODULE_EVENT_CRON_LOOP, on_cron) &&

@@ -26,9 +26,11 @@ class Client:
         self._socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
 
     def send(self, *command):
+        """One command."""
         self.send_raw(pack(command))
 
     def send_raw(self, data):
+        """Any bytes."""
         self._socket.sendall(data)
 
     def receive(self, count=1):
@@ -42,10 +44,12 @@ class Client:
         return data
 
     def ask(self, *command):
+        """One command; what comes back."""
         self.send(*command)
         return self.receive()
 
     def close(self):
+        """As a client that has gone."""
         self._socket.close()
 
 

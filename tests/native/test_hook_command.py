@@ -20,6 +20,9 @@ HOOK = "GEARTRAIN.HOOK"
         (("SET",), "wrong number of arguments"),
         (("SET", "new"), "wrong number of arguments"),
         (("SET", "", "1"), "id must not be empty"),
+        (("SET", "new", "one"), "its version is 'one'; it must be a number"),
+        (("SET", "new", ""), "its version is ''; it must be a number"),
+        (("SET", "new", "-1", "pattern", "k"), "its version is '-1'; it must be a number"),
         (("SET", "new", "1", "mode"), "wrong number of arguments"),
         (("SET", "new", "1", "colour", "red"), "no field 'colour'; use reader, mode, pattern"),
         (("SET", "new", "1", "mode", "quick"), "mode is 'quick'; it must be async or sync"),
@@ -58,12 +61,12 @@ def test_a_wrong_command_says_what_is_wrong_and_changes_nothing(db, words, messa
 def test_list_says_tag_sync_and_each_hook(db):
     """A flat array of names and values; a hook is [id, version, error, captured, dropped]."""
     assert db.call(HOOK, "LIST")[::2] == ["tag", "sync", "hooks"]
-    set_hook(db, "a", version="text", pattern="k")
+    set_hook(db, "a", version=77, pattern="k")
     set_hook(db, "b")
     db.call("SET", "k", 1)
     db.call("SET", "l", 1)
     assert isinstance(listing(db)["tag"], str)
-    assert hooks(db) == {"a": HookState("a", "text", "", 1, 0), "b": HookState("b", "1", "", 2, 0)}
+    assert hooks(db) == {"a": HookState("a", "77", "", 1, 0), "b": HookState("b", "1", "", 2, 0)}
 
 
 def test_setting_a_hook_again_replaces_it_and_counts_on(db):

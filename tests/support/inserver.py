@@ -16,7 +16,7 @@ from geartrain import server
 from geartrain.builder import KeysArguments, RegisterRequest, hosted
 from geartrain.builder.requests import Reader
 from geartrain.config import Dialect
-from geartrain.registry import Code, Registration, Session, Statistics, Store, seal
+from geartrain.registry import Code, Registration, Session, Statistics, Store, hooks, seal
 from geartrain.registry.records import id_for
 from geartrain.wire import Link
 from support.waiting import wait_for
@@ -78,7 +78,7 @@ def register(
         session: the session's name.
         dialect: the record format.
         user: whose permissions the functions have; None: the connection's.
-        changed: fields of the definitions to replace.
+        changed: fields of the definitions to replace; a changed blob gets its digest.
         loads: False: they must not run; errors are looked at by the caller.
     """
     host = _Requests(session, dialect)
@@ -113,15 +113,9 @@ def register(
     snapshot = store.snapshot()
     for registration in host.found:
         record = snapshot.registrations[registration]
-        definition = {
-            "registration": record.to_json(),
-            "session": session,
-            "python": stored.python,
-            "signature": stored.signature,
-            "version": stored.version,
-            "blob": base64.b64encode(stored.blob).decode(),
-            **(changed or {}),
-        }
+        definition = json.loads(hooks.definition(record, stored)) | (changed or {})
+        if changed and "blob" in changed:
+            definition["digest"] = hooks.digest(base64.b64decode(changed["blob"]))
         set_hook(link, record, json.dumps(definition), user)
     if loads:
         for registration in host.found:

@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass, field
 
 import _geartrain
+from geartrain.errors import RegistryError
 from geartrain.registry import Code, Parcel, Registration, open_parcel
+from geartrain.registry.hooks import digest
 
 PATIENCE = 10
 """Loading code and `onRegistered` may take this many times `sync-timeout`; the server waits for them."""
@@ -22,11 +24,19 @@ class Definition:
 
     @classmethod
     def from_json(cls, text: bytes) -> Definition:
-        """From what `GEARTRAIN.HOOK SET ... definition` was given."""
+        """From what `GEARTRAIN.HOOK SET ... definition` was given.
+
+        Raises:
+            RegistryError: the code is not as it was sent.
+            ValueError, TypeError, KeyError: it is no definition.
+        """
         data = json.loads(text)
+        blob = base64.b64decode(data["blob"], validate=True)
+        if data["digest"] != digest(blob):
+            raise RegistryError(f"session {data['session']!r}: its code was damaged on its way to the server's module")
         parcel = Parcel(
             session=data["session"],
-            blob=base64.b64decode(data["blob"], validate=True),
+            blob=blob,
             python=data["python"],
             signature=data["signature"],
             version=int(data["version"]),

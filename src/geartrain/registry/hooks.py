@@ -20,6 +20,7 @@ So a worker that looks at an old registry cannot remove a hook that was just mad
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -240,8 +241,14 @@ def definition(registration: Registration, parcel: Parcel) -> str:
         "signature": parcel.signature,
         "version": parcel.version,
         "blob": base64.b64encode(parcel.blob).decode(),
+        "digest": digest(parcel.blob),
     }
     return json.dumps(made)
+
+
+def digest(blob: bytes) -> str:
+    """What shows that code has come as it was sent: Python does not bear damaged code, and would end the server."""
+    return hashlib.sha256(blob).hexdigest()
 
 
 def ignored(registrations: Iterable[Registration]) -> dict[str, list[str]]:

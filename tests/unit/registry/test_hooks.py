@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 
 import pytest
@@ -97,6 +98,7 @@ def test_a_hook_for_the_server_says_who_registered_and_brings_the_code(reader, m
     assert found == {"pattern": "k:*", "mode": "sync", "user": "alice", **more}
     assert Registration.from_json(definition.pop("registration")) == item
     assert base64.b64decode(definition.pop("blob")) == PARCEL.blob
+    assert definition.pop("digest") == hashlib.sha256(PARCEL.blob).hexdigest()
     assert definition == {"session": "shop", "python": "3.11", "signature": "ab", "version": 7}
     assert outboxes_of(item, b"t") == []
 
