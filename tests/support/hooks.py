@@ -62,7 +62,8 @@ def hooks(link: Link) -> dict[str, HookState]:
 
 def outbox(link: Link, hook: str = "h", partition: int | None = None) -> str:
     """The name of a hook's outbox."""
-    return f"geartrain:{{{listing(link)['tag']}}}:outbox:{hook}" + ("" if partition is None else f":{partition}")
+    number = "" if partition is None else f"-{partition}"
+    return f"geartrain:{{{listing(link)['tag']}}}:outbox{number}:{hook}"
 
 
 def raw_entries(link: Link, hook: str = "h", partition: int | None = None) -> list[Any]:
