@@ -286,7 +286,7 @@ static PyObject *log_line(PyObject *self, PyObject *const *args, ptrdiff_t count
 
 static PyObject *active(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self, (void)args, (void)count;
-    return py.PyBool_FromLong(capture_active() && (RM_AvoidReplicaTraffic == NULL || !RM_AvoidReplicaTraffic()));
+    return py.PyBool_FromLong(capture_active() && !api_writes_paused());
 }
 
 static PyObject *tag(PyObject *self, PyObject *const *args, ptrdiff_t count) {

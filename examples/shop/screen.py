@@ -27,8 +27,12 @@ class Lines:
         pass
 
     def line(self, text):
-        """A line that `geartrain run` printed."""
-        print(f"    run | {text}", flush=True)
+        """A line that a command printed."""
+        print(f"    worker | {text}", flush=True)
+
+    def say(self, text):
+        """What the demo does."""
+        print(f"  ** {text}", flush=True)
 
     def show(self, picture):
         if time.monotonic() - self._printed < LINE_EVERY:
@@ -38,8 +42,10 @@ class Lines:
             f"{info.id} {info.succeeded}" + (f" ({info.failed} failed)" if info.failed else "")
             for info in picture.registrations
         )
-        spenders = f"{len(picture.spenders)} big spenders"
-        print(f"{picture.elapsed:5.1f} s  {picture.orders} orders in | executions: {counts} | {spenders}", flush=True)
+        parts = [f"{picture.orders} orders in", f"executions: {counts}", f"{len(picture.spenders)} big spenders"]
+        if picture.stock:
+            parts.append(f"stock seen at once {picture.seen}")
+        print(f"{picture.elapsed:5.1f} s  {' | '.join(parts)}", flush=True)
 
 
 class Screen:
@@ -47,6 +53,7 @@ class Screen:
 
     def __init__(self):
         self._live = Live(console=Console(), auto_refresh=False)
+        self._said = ""
 
     def __enter__(self):
         self._live.start()
@@ -56,17 +63,28 @@ class Screen:
         self._live.stop()
 
     def line(self, text):
-        """`geartrain run` printed a line: the picture shows the same in its own way."""
+        """A command printed a line: the picture shows the same in its own way."""
+
+    def say(self, text):
+        """What the demo does."""
+        self._said = text
 
     def show(self, picture):
         bar = ProgressBar(total=picture.seconds, completed=min(picture.elapsed, picture.seconds), width=40)
         head = Table.grid(padding=(0, 2))
-        head.add_row(f"[bold]{picture.orders}[/] orders in", bar, f"{picture.url}")
+        head.add_row(f"[bold]{picture.orders}[/] orders in", bar, f"{picture.url}", _worker(picture))
         below = Table.grid(padding=(0, 2))
-        below.add_row(
-            Panel(_totals(picture), title="totals", width=46), Panel(_last(picture), title="last summary, last failure")
-        )
-        self._live.update(Group(head, _registrations(picture), below), refresh=True)
+        panels = [Panel(_totals(picture), title="totals", width=52)]
+        if picture.stock:
+            panels.append(Panel(_stock(picture), title="stock", width=40))
+        below.add_row(*panels)
+        last = Panel(_last(picture), title="last summary, last failure", width=94)
+        said = Text(self._said, style="bold yellow")
+        self._live.update(Group(head, said, _registrations(picture), below, last), refresh=True)
+
+
+def _worker(picture):
+    return Text("worker: runs", style="green") if picture.worker else Text("worker: none", style="bold red")
 
 
 def _registrations(picture):
@@ -74,6 +92,7 @@ def _registrations(picture):
     for name, side in (
         ("registration", "left"),
         ("what it does", "left"),
+        ("in the", "left"),
         ("executions", "right"),
         ("failed", "right"),
         ("records", "right"),
@@ -83,8 +102,17 @@ def _registrations(picture):
     for info in picture.registrations:
         failed = Text(str(info.failed), style="red" if info.failed else "")
         lag = "-" if info.lag is None else str(info.lag)
-        table.add_row(info.id, info.description, str(info.triggered), failed, str(info.records), lag)
+        place = "server" if info.mode == "sync" else "worker"
+        table.add_row(info.id, info.description, place, str(info.triggered), failed, str(info.records), lag)
     return table
+
+
+def _stock(picture):
+    table = Table.grid(padding=(0, 1))
+    for item, left in picture.stock.items():
+        table.add_row(item, f"{left:>9,} left")
+    seen = Text(f"seen by the next read: {picture.seen} of {picture.orders}", style="cyan")
+    return Group(table, seen)
 
 
 def _totals(picture):

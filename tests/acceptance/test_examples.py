@@ -12,6 +12,7 @@ import pytest
 from geartrain.client import Client
 from geartrain.wire import Endpoint, Link
 from support.processes import CapturedProcess
+from support.servers import require_module
 from support.waiting import wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -116,17 +117,50 @@ def test_failure_policies_do_what_their_names_say(example, link, valkey):
         assert link.call("EXISTS", "done:limited", "done:aborted") == 0
 
 
-def test_the_demo_ends_by_itself_with_the_right_numbers():
-    """`make demo`, shortened: it starts its own server, checks every number and leaves nothing behind."""
-    process = CapturedProcess(sys.executable, EXAMPLES / "shop" / "demo.py", env={"GEARTRAIN_DEMO_SECONDS": "4"})
-    try:
-        assert process.wait(50) == 0, str(process)
-    finally:
-        process.kill()
-    assert process.stdout.count("\n  ok ") == 8
-    assert "WRONG" not in process.stdout
-    assert "gave no address" in process.stdout
-    assert "geartrain run ended with exit code 0" in process.stdout
+@pytest.fixture
+def demo():
+    """Runs `make demo`, shortened; it starts its own server and ends by itself."""
+
+    def run(**env):
+        process = CapturedProcess(
+            sys.executable, EXAMPLES / "shop" / "demo.py", env={"GEARTRAIN_DEMO_SECONDS": "5", **env}
+        )
+        try:
+            assert process.wait(80) == 0, str(process)
+        finally:
+            process.kill()
+        assert "WRONG" not in process.stdout
+        assert "gave no address" in process.stdout
+        return process.stdout
+
+    return run
+
+
+def test_the_demo_ends_by_itself_with_the_right_numbers(demo):
+    """The next read sees what a sync function did, and a worker that is stopped for a while loses no key event."""
+    require_module()
+    shown = demo()
+    assert shown.count("\n  ok ") == 12
+    waiting = re.search(r"a worker is started again: (\d+) key events wait", shown)
+    assert waiting is not None
+    assert int(waiting[1]) > 0
+    assert "workers and server ended with exit codes 0, 0, 0" in shown
+
+
+def test_the_demo_works_without_the_server_module(demo, tmp_path):
+    """It says what is missing, and leaves out what needs it."""
+    shown = demo(GEARTRAIN_MODULE=str(tmp_path / "missing.so"))
+    assert "No mode='sync' here: GEARTRAIN_MODULE names" in shown
+    assert shown.count("\n  ok ") == 8
+    assert "workers and server ended with exit codes 0, 0" in shown
+
+
+def test_the_shop_runs_alone(example, link):
+    """What the comment at the top of shop.py says."""
+    example("shop/shop.py")
+    order = {"number": 1, "customer": "ann", "item": "tea", "price": 490, "address": "Mill Lane 3"}
+    link.call("XADD", "orders:web", "*", *[word for pair in order.items() for word in pair])
+    wait_for(lambda: link.call("GET", "total:ann") == "490")
 
 
 def test_every_example_is_in_the_list_and_tested():
