@@ -129,6 +129,7 @@ class MakeServer(Protocol):
         aof: str | None = None,
         options: Mapping[str, str] | None = None,
         module: Mapping[str, object] | None = None,
+        directory: Path | None = None,
     ) -> EmbeddedServer:
         """Start a server of this test's own.
 
@@ -137,6 +138,7 @@ class MakeServer(Protocol):
             aof: `always` or `everysec`: its data survive `kill` and `restart`; None: they are temporary.
             options: further settings.
             module: loads the server module with these options (`{}`: none); None: without it.
+            directory: that of a server before it, whose data it takes over; with `aof`. None: a new one.
         """
 
 
@@ -151,6 +153,7 @@ def fresh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServe
             aof: str | None = None,
             options: Mapping[str, str] | None = None,
             module: Mapping[str, object] | None = None,
+            directory: Path | None = None,
         ) -> EmbeddedServer:
             binary = required(flavour)
             if module is not None:
@@ -158,7 +161,7 @@ def fresh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServe
             server = EmbeddedServer.start(
                 port=stable_port(),
                 binary=sanitized(binary, tmp_path_factory.mktemp("binary")),
-                directory=tmp_path_factory.mktemp("server") if aof else None,
+                directory=directory or (tmp_path_factory.mktemp("server") if aof else None),
                 options={**({"appendfsync": aof} if aof else {}), **(options or {})},
                 module=module is not None,
                 module_options=module or {},

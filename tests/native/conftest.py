@@ -75,13 +75,13 @@ def connect():
 def replicate(fresh_server, connect):
     """`replicate(primary, flavour, options)`: a replica of it that is online; (server, connection)."""
 
-    def attach(primary, flavour, options=None, *, wait=True):
-        connect(primary).call("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+    def attach(primary, flavour, options=None, *, delay=0):
+        if delay is not None:
+            connect(primary).call("CONFIG", "SET", "repl-diskless-sync-delay", delay)
         address = {"replicaof": f"127.0.0.1 {primary.port}"}
         server = fresh_server(flavour, module={}, options={**address, **(options or {})})
         link = connect(server)
-        if wait:
-            wait_online(link)
+        wait_online(link)
         return server, link
 
     return attach
