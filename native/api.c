@@ -22,6 +22,16 @@ const char *api_resolve(RedisModuleCtx *ctx) {
     return missing;
 }
 
+int api_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler) {
+    if (RM_CreateCommand(ctx, name, handler, "admin may-replicate", 0, 0, 0) != REDISMODULE_OK) return REDISMODULE_ERR;
+    RedisModuleCommand *command = RM_GetCommand(ctx, name);
+    return command != NULL ? RM_SetCommandACLCategories(command, "admin dangerous slow") : REDISMODULE_ERR;
+}
+
+int api_writes_paused(void) {
+    return RM_AvoidReplicaTraffic != NULL && RM_AvoidReplicaTraffic();
+}
+
 int same_word(const char *a, size_t a_length, const char *b) {
     return strlen(b) == a_length && strncasecmp(a, b, a_length) == 0;
 }

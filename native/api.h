@@ -21,6 +21,9 @@ typedef struct RedisModuleType RedisModuleType;
 typedef struct RedisModuleInfoCtx RedisModuleInfoCtx;
 typedef struct RedisModuleUser RedisModuleUser;
 typedef struct RedisModuleDigest RedisModuleDigest;
+typedef struct RedisModuleCommandFilter RedisModuleCommandFilter;
+typedef struct RedisModuleCommandFilterCtx RedisModuleCommandFilterCtx;
+typedef struct RedisModuleCommand RedisModuleCommand;
 
 typedef struct {
     uint64_t ms, seq;
@@ -37,6 +40,7 @@ typedef int (*RedisModuleNotificationFunc)(RedisModuleCtx *ctx, int type, const 
 typedef void (*RedisModulePostNotificationJobFunc)(RedisModuleCtx *ctx, void *pd);
 typedef void (*RedisModuleTimerProc)(RedisModuleCtx *ctx, void *data);
 typedef void (*RedisModuleEventCallback)(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data);
+typedef void (*RedisModuleCommandFilterFunc)(RedisModuleCommandFilterCtx *filter);
 typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_report);
 
 /* The methods of a data type, in the layout of version 5 (servers since 7.2). */
@@ -191,6 +195,8 @@ typedef struct {
     X(SetModuleOptions, void, (RedisModuleCtx *, int))                                                                 \
     X(GetModuleOptionsAll, int, (void))                                                                                \
     X(CreateCommand, int, (RedisModuleCtx *, const char *, RedisModuleCmdFunc, const char *, int, int, int))           \
+    X(GetCommand, RedisModuleCommand *, (RedisModuleCtx *, const char *))                                              \
+    X(SetCommandACLCategories, int, (RedisModuleCommand *, const char *))                                              \
     X(Log, void, (RedisModuleCtx *, const char *, const char *, ...))                                                  \
     X(GetContextFlags, int, (RedisModuleCtx *))                                                                        \
     X(GetSelectedDb, int, (RedisModuleCtx *))                                                                          \
@@ -252,6 +258,8 @@ typedef struct {
     X(FreeModuleUser, int, (RedisModuleUser *))                                                                        \
     X(SetContextUser, void, (RedisModuleCtx *, const RedisModuleUser *))                                               \
     X(GetClientId, unsigned long long, (RedisModuleCtx *))                                                             \
+    X(RegisterCommandFilter, RedisModuleCommandFilter *, (RedisModuleCtx *, RedisModuleCommandFilterFunc, int))        \
+    X(CommandFilterArgGet, RedisModuleString *, (RedisModuleCommandFilterCtx *, int))                                  \
     X(GetClientInfoById, int, (void *, uint64_t))                                                                      \
     X(GetMyClusterID, const char *, (void))                                                                            \
     X(MonotonicMicroseconds, uint64_t, (void))
@@ -260,8 +268,6 @@ typedef struct {
 #define GEARTRAIN_OPTIONAL(X)                                                                                          \
     X(AvoidReplicaTraffic, int, (void))                                                                               \
     X(GetServerVersion, int, (void))                                                                                   \
-    X(SetCommandACLCategories, int, (void *, const char *))                                                            \
-    X(GetCommand, void *, (RedisModuleCtx *, const char *))                                                            \
     X(ClusterKeySlot, unsigned int, (RedisModuleString *))
 
 #define GEARTRAIN_DECLARE(name, result, parameters) extern result(*RM_##name) parameters;
@@ -271,6 +277,13 @@ GEARTRAIN_OPTIONAL(GEARTRAIN_DECLARE)
 
 /* Resolve everything; the name of the first function that is needed and missing, or NULL. */
 const char *api_resolve(RedisModuleCtx *ctx);
+
+/* Have a command that only administrators may call: it is in @admin, @dangerous and @slow, as the server's own are by their
+ * flags alone. While clients' writes are paused (a failover), it waits as writes do. */
+int api_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler);
+
+/* Whether nothing may be written now, nor by ourselves: the server aborts where it is. */
+int api_writes_paused(void);
 
 /* Whether two names are the same, whatever their case. */
 int same_word(const char *a, size_t a_length, const char *b);

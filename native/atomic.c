@@ -135,6 +135,8 @@ static int is_end(const Parsed *parsed) {
 
 static const char *call_failure(void) {
     switch (errno) {
+    case ENOSPC:
+        return "-OOM command not allowed when used memory > 'maxmemory'\r\n";
     case ENOENT:
         return "-ERR unknown command\r\n";
     case EINVAL:
@@ -144,10 +146,11 @@ static const char *call_failure(void) {
     }
 }
 
-/* Execute one command as the client's user, and send its reply. `S`: what scripts may not call cannot be called here. */
+/* Execute one command as the client's user, and send its reply. `S`: what scripts may not call cannot be called here;
+ * `M`: nor what needs memory where there is none. */
 static Outcome execute(RedisModuleCtx *ctx, const Conversation *talk, const Parsed *parsed) {
     errno = 0;
-    RedisModuleCallReply *reply = RM_Call(ctx, RM_StringPtrLen(parsed->argv[0], NULL), "!ECSv", parsed->argv + 1,
+    RedisModuleCallReply *reply = RM_Call(ctx, RM_StringPtrLen(parsed->argv[0], NULL), "!ECSMv", parsed->argv + 1,
                                           (size_t)(parsed->argc - 1));
     if (reply == NULL) {
         const char *text = call_failure();
@@ -230,7 +233,7 @@ static int atomic_command(RedisModuleCtx *ctx, RedisModuleString **argv, int arg
 }
 
 int atomic_load(RedisModuleCtx *ctx) {
-    return RM_CreateCommand(ctx, "geartrain.atomic", atomic_command, "admin", 0, 0, 0);
+    return api_command(ctx, "geartrain.atomic", atomic_command);
 }
 
 void atomic_info(RedisModuleInfoCtx *ctx) {

@@ -126,6 +126,21 @@ static RedisModuleCallReply *call_own(int db, const char *command, RedisModuleSt
     return reply;
 }
 
+/* Commands about the connection that sends them: there is none, and the server is not made for them here (PSYNC would end
+ * it). Transactions are among them: the function is one, with the write that caused it. */
+static int is_of_a_connection(const char *name) {
+    static const char *const NAMES[] = {
+        "auth",   "discard", "exec",     "hello", "monitor",    "multi",     "psubscribe",   "psync",        "punsubscribe",
+        "quit",   "reset",   "replconf", "select", "ssubscribe", "subscribe", "sunsubscribe", "sync",         "unsubscribe",
+        "unwatch", "watch",
+    };
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        if ((name[0] | 32) == NAMES[i][0] && same_word(name, length, NAMES[i])) return 1;
+    }
+    return 0;
+}
+
 /* Run a command with arguments that are strings already: as the function's user, or as ourselves. */
 static PyObject *perform(Function *function, int own, PyObject *command, RedisModuleString **argv, size_t argc) {
     const char *name;
@@ -140,6 +155,11 @@ static PyObject *perform(Function *function, int own, PyObject *command, RedisMo
     if (own) {
         RedisModuleCallReply *reply = call_own(function->hook->db, name, argv, argc);
         return answer(command, reply, errno);
+    }
+    if (is_of_a_connection(name)) {
+        static const char WHY[] = "ERR not in the server: the command is about a connection, and a function has none; it is "
+                                  "one transaction with the write that caused it";
+        return raise_reply(command, WHY, sizeof WHY - 1);
     }
     int gone;
     RedisModuleCallReply *reply = call_as(&function->hook->user, name, argv, argc, &gone);
@@ -266,7 +286,7 @@ static PyObject *log_line(PyObject *self, PyObject *const *args, ptrdiff_t count
 
 static PyObject *active(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self, (void)args, (void)count;
-    return py.PyBool_FromLong(capture_active() && (RM_AvoidReplicaTraffic == NULL || !RM_AvoidReplicaTraffic()));
+    return py.PyBool_FromLong(capture_active() && !api_writes_paused());
 }
 
 static PyObject *tag(PyObject *self, PyObject *const *args, ptrdiff_t count) {

@@ -6,6 +6,7 @@
 
 #include "events.h"
 #include "hooks.h"
+#include "migration.h"
 #include "slots.h"
 #include "sync.h"
 
@@ -171,6 +172,7 @@ static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModule
         if (hook->error == NULL) hook_error(hook, "its outbox takes no entries any more (its last id is the largest)");
     } else {
         added = 1;
+        if (hook->error != NULL) hook_error(hook, NULL);
     }
     RM_CloseKey(key);
     if (!added || !is_followed) return added;
@@ -290,12 +292,17 @@ static void note(Hook *hook, void *data) {
     }
 }
 
+static int is_deletion(int class, const char *name) {
+    return class == REDISMODULE_NOTIFY_GENERIC && strcmp(name, "del") == 0;
+}
+
 static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
-    if (hooks_count() == 0 || is_replica || is_loading) return REDISMODULE_OK;
+    if (hooks_count() == 0 || is_replica || is_loading || migration_brings()) return REDISMODULE_OK;
     int db = RM_GetSelectedDb(ctx);
     size_t length;
     const char *bytes = RM_StringPtrLen(key, &length);
     if (length >= sizeof PREFIX - 1 && memcmp(bytes, PREFIX, sizeof PREFIX - 1) == 0) return REDISMODULE_OK;
+    if (is_deletion(class, name) && migration_took(ctx, key)) return REDISMODULE_OK;
     Event event = {ctx, name, key, class, -1, NULL};
     hooks_matching(db, bytes, length, note, &event);
     if (event.name != NULL) {
@@ -363,7 +370,10 @@ int capture_load(RedisModuleCtx *ctx) {
                   REDISMODULE_NOTIFY_SET | REDISMODULE_NOTIFY_HASH | REDISMODULE_NOTIFY_ZSET |
                   REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED | REDISMODULE_NOTIFY_STREAM |
                   REDISMODULE_NOTIFY_MODULE;
-    if (RM_SubscribeToKeyspaceEvents(ctx, classes, on_event) != REDISMODULE_OK) return REDISMODULE_ERR;
+    if (migration_load(ctx) != REDISMODULE_OK ||
+        RM_SubscribeToKeyspaceEvents(ctx, classes, on_event) != REDISMODULE_OK) {
+        return REDISMODULE_ERR;
+    }
     return events_listen(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, on_role) &&
                    events_listen(ctx, REDISMODULE_EVENT_LOADING, on_loading) &&
                    events_listen(ctx, REDISMODULE_EVENT_FLUSHDB, on_flush) &&

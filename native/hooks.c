@@ -537,10 +537,7 @@ static int aux_load(RedisModuleIO *rdb, int encoding, int when) {
 }
 
 int hooks_load(RedisModuleCtx *ctx) {
-    /* `admin` puts it into @admin and @dangerous; it names no keys. */
-    if (RM_CreateCommand(ctx, "geartrain.hook", hook_command, "admin", 0, 0, 0) != REDISMODULE_OK) {
-        return REDISMODULE_ERR;
-    }
+    if (api_command(ctx, "geartrain.hook", hook_command) != REDISMODULE_OK) return REDISMODULE_ERR;
     RedisModuleTypeMethods methods = {
         .version = 5,
         .aux_load = aux_load,

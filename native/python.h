@@ -77,7 +77,10 @@ enum { PYTHON_FASTCALL = 0x0080 }; /* METH_FASTCALL */
     X(PyTuple_Size, ptrdiff_t, (PyObject *))                                                                           \
     X(PyTuple_GetItem, PyObject *, (PyObject *, ptrdiff_t))                                                            \
     X(PyDict_New, PyObject *, (void))                                                                                  \
-    X(PyDict_SetItem, int, (PyObject *, PyObject *, PyObject *))
+    X(PyDict_SetItem, int, (PyObject *, PyObject *, PyObject *))                                                       \
+    X(PyDict_Size, ptrdiff_t, (PyObject *))                                                                            \
+    X(PyList_GetItem, PyObject *, (PyObject *, ptrdiff_t))                                                             \
+    X(PyList_Size, ptrdiff_t, (PyObject *))
 
 /* Objects: name in the table, symbol, and whether the symbol is a pointer to it. */
 #define PYTHON_OBJECTS(X)                                                                                              \

@@ -141,7 +141,7 @@ static void load_next(RedisModuleCtx *ctx, void *data) {
     (void)data;
     timer_set = 0;
     if (unloaded == NULL) return;
-    if (!capture_active()) {
+    if (!capture_active() || api_writes_paused()) {
         load_soon(REPLICA_MS);
         return;
     }

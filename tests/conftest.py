@@ -27,7 +27,7 @@ from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
 from support.processes import GEARTRAIN, CapturedProcess
 from support.sanitizers import check_reports, sanitized
-from support.servers import FLAVOURS, MODULE_FLAVOURS, VALKEY, ServerPool, require_module, required
+from support.servers import FLAVOURS, MODULE_FLAVOURS, VALKEY, ServerPool, require_module, required, stable_port
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -156,6 +156,7 @@ def fresh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServe
             if module is not None:
                 require_module()
             server = EmbeddedServer.start(
+                port=stable_port(),
                 binary=sanitized(binary, tmp_path_factory.mktemp("binary")),
                 directory=tmp_path_factory.mktemp("server") if aof else None,
                 options={**({"appendfsync": aof} if aof else {}), **(options or {})},

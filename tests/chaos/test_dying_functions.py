@@ -36,10 +36,11 @@ def test_processes_that_a_function_ends_are_started_again_and_other_streams_go_o
     supervisor: CapturedProcess = cli("worker", "--url", valkey.url, "--processes", "2", "--lease-ttl", "1.5")
     supervisor.wait_for_line(r"ended with exit code 3; it is started again in 0.2 s")
     supervisor.wait_for_line(r"ended with exit code 3; it is started again in 0.8 s")
-    wait_for(lambda: all(committed(db, stream) == ids[stream][-1] for stream in STREAMS), 20)
+    wait_for(lambda: all(committed(db, stream) == ids[stream][-1] for stream in STREAMS), 30)
     assert committed(db, "load:poison") == "0-0"
+    wait_for(lambda: "workers in a row" in (Client(valkey.url).registrations()[0].last_error or ""), 30)
     db.call("DEL", "trap")
-    wait_for(lambda: committed(db, "load:poison") == poisoned[-1], 20)
+    wait_for(lambda: committed(db, "load:poison") == poisoned[-1], 30)
     for stream in STREAMS:
         check_effects(ids[stream], effects_on(db, stream))
     assert check_effects(poisoned, effects_on(db, "load:poison")) == 0
@@ -53,7 +54,7 @@ def test_sys_exit_in_a_function_is_a_failure_like_any_other(valkey: EmbeddedServ
     db.call("SET", "trap", 1)
     poisoned = add(db, "load:poison", 20)
     worker = start_worker(valkey.url)
-    wait_for(lambda: committed(db, "load:poison") == poisoned[-1], 10)
+    wait_for(lambda: committed(db, "load:poison") == poisoned[-1], 30)
     assert effects_on(db, "load:poison") == []
     assert "SystemExit: 3" in worker.stderr
     assert worker.terminate() == 0

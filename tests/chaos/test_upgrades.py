@@ -41,21 +41,21 @@ def test_upgrades_under_load_lose_and_repeat_nothing(
     client = Client(valkey.url)
     client.execute(script(0, 5), session="chaos")
     workers = [start_worker(valkey.url) for _ in range(2)]
-    wait_for(lambda: all(worker.works_for(db) for worker in workers), 10)
+    wait_for(lambda: all(worker.works_for(db) for worker in workers), 30)
     ids: dict[str, list[str]] = {stream: [] for stream in [*STREAMS, "other"]}
 
     for version in range(1, 31):
         for stream in ids:
             ids[stream] += add(db, stream, 40)
         goal = count_effects(db, STREAMS) + seed.randrange(100)
-        wait_for(lambda: count_effects(db, STREAMS) >= min(goal, sum(len(ids[s]) for s in STREAMS)), 10)  # noqa: B023
+        wait_for(lambda: count_effects(db, STREAMS) >= min(goal, sum(len(ids[s]) for s in STREAMS)), 30)  # noqa: B023
         client.execute(script(version, seed.choice([1, 5, 50])), session="chaos")
 
     def idle() -> bool:
         return all(committed(db, stream) == ids[stream][-1] for stream in STREAMS)
 
-    wait_for(idle, 15)
-    wait_for(lambda: db.call("LLEN", "others") >= len(ids["other"]), 10)
+    wait_for(idle, 30)
+    wait_for(lambda: db.call("LLEN", "others") >= len(ids["other"]), 30)
     assert sum(check_effects(ids[stream], effects_on(db, stream)) for stream in STREAMS) == 0
     assert db.call("LRANGE", "others", 0, -1) == [f"other {entry}" for entry in ids["other"]]
 
@@ -63,7 +63,7 @@ def test_upgrades_under_load_lose_and_repeat_nothing(
         new = {stream: add(db, stream, 5) for stream in STREAMS}
         for stream in STREAMS:
             ids[stream] += new[stream]
-        wait_for(idle, 10)
+        wait_for(idle, 30)
         tags = {effect.tag for stream in STREAMS for effect in effects_on(db, stream)[-5:]}
         return tags == {"v30"}
 

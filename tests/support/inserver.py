@@ -56,7 +56,7 @@ class _Requests:
         return made
 
     def run(self, request: object) -> list[object]:
-        """Not used in these tests."""
+        """No test of these runs anything at once."""
         raise NotImplementedError(request)
 
 

@@ -14,6 +14,7 @@ says that it cannot be expected.
 from __future__ import annotations
 
 import os
+import random
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ import pytest
 
 from geartrain.errors import GeartrainError
 from geartrain.server import EmbeddedServer, find_binary, find_module
+from geartrain.server.configuration import is_free
 from geartrain.wire import Endpoint, Link
 
 VALKEY = "valkey-9.1"
@@ -94,6 +96,14 @@ def _packaged(package: str) -> Path | None:
 
 def _executable(path: Path) -> Path | None:
     return path if os.access(path, os.X_OK) else None
+
+
+def stable_port() -> int:
+    """A free port that nobody takes while its server is down: none of those that systems give to connections."""
+    chance = random.SystemRandom()
+    while not is_free(port := chance.randrange(20_000, 32_000)):
+        pass
+    return port
 
 
 class SharedServer:

@@ -26,7 +26,7 @@ class Definition:
         data = json.loads(text)
         parcel = Parcel(
             session=data["session"],
-            blob=base64.b64decode(data["blob"]),
+            blob=base64.b64decode(data["blob"], validate=True),
             python=data["python"],
             signature=data["signature"],
             version=int(data["version"]),

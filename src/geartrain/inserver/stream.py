@@ -119,7 +119,7 @@ class Stream:
         count = max(1, _CHUNK // size) * size
         more = True
         while more:
-            entries = self._offset.read(count + 1)
+            entries = self._read(count + 1)
             more = len(entries) > count
             whole = min(len(entries), count) // size * size
             if not whole and entries and self._is_due():
@@ -137,6 +137,13 @@ class Stream:
         self._wait(len(entries) - whole)
         if len(entries) == whole:
             self._offset.settle()
+
+    def _read(self, count: int) -> list[Any]:
+        entries = self._offset.read(count)
+        # Fewer than events told of: some were deleted, or the stream was, and made again (with any ids).
+        if len(entries) < min(self._waiting, count) and not self._offset.is_there():
+            return self._offset.read(count) if self._offset.open() else []
+        return entries
 
     def _is_due(self) -> bool:
         duration = self._deployment.duration

@@ -54,6 +54,14 @@ class StreamOffset:
         self.last = last
         return True
 
+    def is_there(self) -> bool:
+        """Whether the stream still has the group.
+
+        Raises:
+            CommandError: there is no such stream.
+        """
+        return self._find() is not None
+
     def commit(self, last: str, count: int) -> None:
         """`count` more entries are done, up to `last`: in the transaction of what the function did."""
         self.last = last

@@ -129,7 +129,9 @@ class Committer:
     def _commit(self, queue: list[Partition]) -> None:
         batch = []
         for partition in queue:
-            # In this order: a batch that ends between the two queues the partition again.
+            # In this order: at no moment it looks as if there were nothing to come, and a batch that ends between the
+            # last two queues the partition again.
+            partition.committing = True
             partition.commit_queued = False
             batch.append((partition, partition.done))
         try:
@@ -137,9 +139,11 @@ class Committer:
         except GeartrainError:
             for partition in queue:
                 partition.commit_queued = True
+                partition.committing = False
             raise
         for (partition, done), reply in zip(batch, replies, strict=True):
             self._outcome(partition, done, reply)
+            partition.committing = False
 
     def _call(self, partition: Partition, done: tuple[str, int]) -> tuple[Script, list[Argument], list[Argument]]:
         registration, stream = partition.key

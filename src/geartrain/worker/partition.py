@@ -83,6 +83,8 @@ class Partition:
         lease_until: the time of `time.monotonic` until which the lease is certainly ours.
         tries: owners that have begun with what comes next, this one included; 0 once it has committed something.
         entries_read: the server's count of entries before the first one read here; None where it keeps none.
+        commit_queued: whether it is in the committer's queue; the committer's, as the next one.
+        committing: whether a commit of it has been sent and not been answered.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Partition:
         self.lease_until = 0.0
         self.entries_read: int | None = None
         self.commit_queued = False
+        self.committing = False
         self.tries = 0
         self._capacity = capacity
         self._source = source
@@ -180,8 +183,12 @@ class Partition:
 
     @property
     def clean(self) -> bool:
-        """Whether all that is done is committed."""
-        return self.done == self.committed
+        """Whether all that is done is committed, and no commit is under way any more.
+
+        All leases of a worker have the same token. So a partition must not be taken again before the last commit of the
+        one that lost it has failed: it would succeed.
+        """
+        return self.done == self.committed and not self.commit_queued and not self.committing
 
     def close(self) -> None:
         """Run nothing more, from the end of the running batch on; what is buffered is forgotten."""

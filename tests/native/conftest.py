@@ -1,0 +1,92 @@
+"""Fixtures for the server module as commands show it; no workers.
+
+    module_pool     servers with the module that tests share, one after the other: nobody stops them
+    db              a connection to an empty one of each flavour in turn (`module_flavour`)
+    own             a connection to `module_server`, which the test may stop
+    connect         makes connections
+    replicate       makes a replica of a server
+
+Servers run under sanitizers where `make test-sanitize` asks for it.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from geartrain.server import EmbeddedServer
+from geartrain.wire import Endpoint, Link
+from support.sanitizers import check_reports, sanitized
+from support.servers import SharedServer, require_module, required
+from support.waiting import wait_for
+
+DEBUG = {"enable-debug-command": "local"}
+"""The setting with which a server takes DEBUG."""
+
+
+@pytest.fixture(scope="session")
+def module_pool(tmp_path_factory):
+    """Each flavour's server, started when a test first asks for it."""
+    shared = {}
+
+    def take(flavour):
+        if flavour not in shared:
+            binary = sanitized(required(flavour), tmp_path_factory.mktemp("binary"))
+            require_module()
+            shared[flavour] = SharedServer(EmbeddedServer.start(binary=binary, module=True, options=DEBUG))
+        return shared[flavour].reset()
+
+    yield take
+    for item in shared.values():
+        item.server.stop()
+    check_reports()
+
+
+@pytest.fixture
+def db(module_pool, module_flavour):
+    """A connection to an empty server with the module, of each flavour in turn; tests share it."""
+    server = module_pool(module_flavour)
+    with Link(Endpoint(server.url)) as link:
+        yield link
+    assert server.running, server.log_path.read_text(errors="replace")[-3000:]
+
+
+@pytest.fixture
+def own(module_server):
+    """A connection to `module_server`."""
+    with Link(Endpoint(module_server.url)) as link:
+        yield link
+
+
+@pytest.fixture
+def connect():
+    """Makes connections: `connect(server)`, `connect(server, database)`."""
+    with ExitStack() as stack:
+
+        def make(server, database=0):
+            url = server if isinstance(server, str) else server.url
+            return stack.enter_context(Link(Endpoint(f"{url}/{database}" if database else url)))
+
+        yield make
+
+
+@pytest.fixture
+def replicate(fresh_server, connect):
+    """`replicate(primary, flavour, options)`: a replica of it that is online; (server, connection)."""
+
+    def attach(primary, flavour, options=None, *, wait=True):
+        connect(primary).call("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+        address = {"replicaof": f"127.0.0.1 {primary.port}"}
+        server = fresh_server(flavour, module={}, options={**address, **(options or {})})
+        link = connect(server)
+        if wait:
+            wait_online(link)
+        return server, link
+
+    return attach
+
+
+def wait_online(link):
+    """Wait until a replica has its primary's data."""
+    wait_for(lambda: "master_link_status:up" in link.call("INFO", "replication"), 20, "the replica is online")
