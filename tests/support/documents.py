@@ -15,7 +15,7 @@ follows the language in a block's first line says how it is executed (Markdown's
 
 `<!-- examples: server -->` anywhere in a document gives it an empty server, which GEARTRAIN_URL names. With
 `<!-- examples: server, module -->`, or `module` alone, the examples need the server module, and are skipped where it
-could not be built. Port 6380 stands for a free one. In what a command prints, `...` stands for anything, alone on a line
+could not be built. Port 6380 stands for a free one. In what a command prints, `...` is anything, alone on a line
 for any lines; times, ids, process numbers and durations are not compared, nor how many spaces there are. `$ export
 NAME=VALUE` holds for later commands.
 """
