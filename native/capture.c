@@ -210,7 +210,7 @@ static void run_job(RedisModuleCtx *ctx, void *data) {
     counters.executed++;
     hook->captured++;
     sync_at_depth(job->depth);
-    sync_event(ctx, hook, RM_StringPtrLen(job->event, NULL), job->key);
+    sync_event(ctx, hook, RM_StringPtrLen(job->event, NULL), job->key, job->type);
 }
 
 /* -- events ------------------------------------------------------------------------------------------------------- */

@@ -158,8 +158,10 @@ static long long now_us(void) {
     return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* The type of a key, and its value where it is a string. -1: an exception is set. */
-static int look(RedisModuleCtx *ctx, RedisModuleString *name, int wanted, PyObject **value) {
+/* The type of a key, and its value where it is a string. `at_event`: its type when the event came; where the value is not
+ * wanted that will do, and the key is not opened. -1: an exception is set. */
+static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int wanted, PyObject **value) {
+    if (!wanted && at_event != REDISMODULE_KEYTYPE_MODULE) return at_event;
     RedisModuleKey *key = RM_OpenKey(ctx, name,
                                      REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH | REDISMODULE_OPEN_KEY_NONOTIFY |
                                          REDISMODULE_OPEN_KEY_NOSTATS | REDISMODULE_OPEN_KEY_NOEXPIRE |
@@ -222,9 +224,9 @@ static void keep_spare(PyObject *record, PyObject *records) {
 
 /* {'key', 'value', 'type', 'event'}. NULL: an exception is set. */
 static PyObject *record_of(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name,
-                           PyObject *key) {
+                           int at_event, PyObject *key) {
     PyObject *value = NULL, *kind = NULL;
-    int type = look(ctx, name, function->hook->value, &value);
+    int type = look(ctx, name, at_event, function->hook->value, &value);
     if (type < 0) return NULL;
     kind = held(types[type]);
     if (type == REDISMODULE_KEYTYPE_MODULE || (value == NULL && function->hook->value && type != 0)) {
@@ -289,13 +291,13 @@ static void failed(Function *function, long long begin, long long duration, PyOb
     python_drop(trace);
 }
 
-void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name) {
+void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int type) {
     make_names();
     size_t length;
     const char *bytes = RM_StringPtrLen(name, &length);
     PyObject *key = value_text(bytes, length), *result = NULL;
     long long begin = now_us();
-    PyObject *record = key == NULL ? NULL : record_of(ctx, function, event, name, key);
+    PyObject *record = key == NULL ? NULL : record_of(ctx, function, event, name, type, key);
     if (record != NULL) {
         PyObject *records = take_spare(&spare_records);
         if (records == NULL) records = py.PyList_New(1);

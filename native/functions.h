@@ -58,7 +58,7 @@ Function *function_of(PyObject *handle);
 PyObject *function_run(Function *function, int factor, PyObject *callable, PyObject *const *args, size_t count);
 
 /* One key event. */
-void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *key);
+void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int type);
 
 /* (succeeded, duration in us, last duration in us, [(begin in us, duration in us, key), ...]) since the last call, or None
  * where there was no run. NULL: an exception is set. */

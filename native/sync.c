@@ -208,7 +208,7 @@ static void stream_event(Function *function, RedisModuleString *name) {
     py.Py_DecRef(call);
 }
 
-void sync_event(RedisModuleCtx *ctx, Hook *hook, const char *event, RedisModuleString *key) {
+void sync_event(RedisModuleCtx *ctx, Hook *hook, const char *event, RedisModuleString *key, int type) {
     Function *function = hook->sync;
     if (function == NULL) return;
     if (function->state == FUNCTION_UNLOADED) load(ctx, function);
@@ -221,7 +221,7 @@ void sync_event(RedisModuleCtx *ctx, Hook *hook, const char *event, RedisModuleS
     function_ctx = ctx;
     function_hold(function);
     if (hook->reader == READER_STREAM) stream_event(function, key);
-    else function_event(ctx, function, event, key);
+    else function_event(ctx, function, event, key, type);
     function_at_depth(0);
     function_release(function);
     function_ctx = before;

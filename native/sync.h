@@ -19,8 +19,8 @@ const char *sync_reason(void);
 void sync_set(Hook *hook);
 void sync_del(Hook *hook);
 
-/* One event, in a post-notification job of a primary. */
-void sync_event(RedisModuleCtx *ctx, Hook *hook, const char *event, RedisModuleString *key);
+/* One event, in a post-notification job of a primary; `type` is the key's when the event came. */
+void sync_event(RedisModuleCtx *ctx, Hook *hook, const char *event, RedisModuleString *key, int type);
 
 /* The hook whose function runs now, or NULL. */
 Hook *sync_running(void);

@@ -96,7 +96,8 @@ class Shop:
                 self.server.mset({f"stock:{item}": STOCK for item in GOODS})
                 geartrain("register", HERE / "stock.py", "--url", self.url)
             else:
-                print(f"No mode='sync' here: {reason}\nSo this shop keeps no stock, and its worker is not stopped.")
+                print(f"No mode='sync' here: {reason}")
+                print("So this shop keeps no stock; its worker is not stopped, as that may lose key events.")
             self._stack = stack
             self._work()
             self._workers[0].wait_ready()

@@ -73,13 +73,6 @@ def test_what_click_refuses_is_code_2(arguments):
     assert "Usage: geartrain" in done.stderr
 
 
-def test_the_module_command_is_honest():
-    """There is no module in this version."""
-    done = run_cli("module")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "this version of Geartrain has no server module" in done.stderr
-
-
 def test_a_reader_of_the_output_that_goes_away_is_no_bug(valkey):
     """`geartrain ls | head -0`: no message, and code 1."""
     done = subprocess.run(

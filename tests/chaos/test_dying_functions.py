@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from geartrain import Client
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Link
@@ -25,6 +27,7 @@ GB('StreamReader').foreach(work).register('load:*', batch=5, duration=20, name='
 )
 
 
+@pytest.mark.timeout(150)
 def test_processes_that_a_function_ends_are_started_again_and_other_streams_go_on(
     valkey: EmbeddedServer, db: Link, cli
 ) -> None:
@@ -40,7 +43,8 @@ def test_processes_that_a_function_ends_are_started_again_and_other_streams_go_o
     assert committed(db, "load:poison") == "0-0"
     wait_for(lambda: "workers in a row" in (Client(valkey.url).registrations()[0].last_error or ""), 30)
     db.call("DEL", "trap")
-    wait_for(lambda: committed(db, "load:poison") == poisoned[-1], 30)
+    # Its batch waits the longer the more processes it has ended: 45 s at the most.
+    wait_for(lambda: committed(db, "load:poison") == poisoned[-1], 60)
     for stream in STREAMS:
         check_effects(ids[stream], effects_on(db, stream))
     assert check_effects(poisoned, effects_on(db, "load:poison")) == 0

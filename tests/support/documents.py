@@ -13,9 +13,11 @@ follows the language in a block's first line says how it is executed (Markdown's
     console background  one command that goes on until the document ends; waited for until it has printed that
     ... fails           it ends with an exit code other than 0
 
-`<!-- examples: server -->` anywhere in a document gives it an empty server, which GEARTRAIN_URL names. Port 6380 stands
-for a free one. In what a command prints, `...` stands for anything, alone on a line for any lines; times, ids, process
-numbers and durations are not compared, nor how many spaces there are. `$ export NAME=VALUE` holds for later commands.
+`<!-- examples: server -->` anywhere in a document gives it an empty server, which GEARTRAIN_URL names. With
+`<!-- examples: server, module -->`, or `module` alone, the examples need the server module, and are skipped where it
+could not be built. Port 6380 stands for a free one. In what a command prints, `...` is anything, alone on a line
+for any lines; times, ids, process numbers and durations are not compared, nor how many spaces there are. `$ export
+NAME=VALUE` holds for later commands.
 """
 
 from __future__ import annotations
@@ -38,12 +40,13 @@ from geartrain.runtime import EXECUTES
 from geartrain.server import EmbeddedServer
 from geartrain.server.configuration import free_port
 from support.processes import GEARTRAIN, CapturedProcess, environment
+from support.servers import require_module
 from support.waiting import wait_for
 
 PORT = "6380"
 
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SERVER = "<!-- examples: server -->"
+_NEEDS = re.compile(r"^<!-- examples: ([\w, ]+) -->$", re.MULTILINE)
 
 _UNSTABLE = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(,\d+|[+-]\d\d:\d\d)"), "TIME"),
@@ -166,7 +169,11 @@ class Story(AbstractContextManager["Story"]):
     def __enter__(self) -> Self:
         path = f"{GEARTRAIN.parent}:{environment()['PATH']}"
         self._env = {"PATH": path, "COLUMNS": "120", "TZ": "UTC"}
-        if _SERVER in self._text:
+        found = _NEEDS.search(self._text)
+        needs = found[1].split(", ") if found else []
+        if "module" in needs:
+            require_module()
+        if "server" in needs:
             server = self._stack.enter_context(EmbeddedServer.start(port=int(self._port)))
             self._env["GEARTRAIN_URL"] = server.url
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from geartrain import server
 from geartrain.builder import KeysArguments, RegisterRequest, hosted
 from geartrain.builder.requests import Reader
 from geartrain.config import Dialect
+from geartrain.errors import GeartrainError
 from geartrain.registry import Code, Registration, Session, Statistics, Store, hooks, seal
 from geartrain.registry.records import id_for
 from geartrain.wire import Link
@@ -24,15 +24,9 @@ from support.waiting import wait_for
 
 def find_module() -> Path:
     """The server module; skips the running test where there is none."""
-    named = os.environ.get("GEARTRAIN_MODULE")
-    if named:
-        return Path(named)
-    find = getattr(server, "find_module", None)
-    if find is None:
-        pytest.skip("no server module: GEARTRAIN_MODULE names one")
     try:
-        return Path(find())
-    except server.GeartrainError as error:  # type: ignore[attr-defined]
+        return server.find_module()
+    except GeartrainError as error:
         pytest.skip(f"no server module: {error}")
 
 
