@@ -34,15 +34,15 @@ RATE = 200
 BARE = "bare server"
 NO_MATCH = "module, nothing matches"
 SYNC_EMPTY = "sync, empty function"
+SYNC_NO_VALUE = "sync, empty, readValue=False"
 SYNC_EXECUTE = "sync, one execute"
 ASYNC = "async, captured"
 ASYNC_MANY = f"async, one of {MANY:,} matches"
 MANY_NO_MATCH = f"none of {MANY:,} matches"
 
-EMPTY_SCRIPT = "GearsBuilder().foreach(lambda x: None).register('user:*', mode='sync', readValue=False)"
-EXECUTE_SCRIPT = """
-GearsBuilder().foreach(lambda x: execute('incr', 'writes')).register('user:*', mode='sync', readValue=False)
-"""
+EMPTY_SCRIPT = "GearsBuilder().foreach(lambda x: None).register('user:*', mode='sync')"
+NO_VALUE_SCRIPT = "GearsBuilder().foreach(lambda x: None).register('user:*', mode='sync', readValue=False)"
+EXECUTE_SCRIPT = "GearsBuilder().foreach(lambda x: execute('incr', 'writes')).register('user:*', mode='sync')"
 WAY_SCRIPT = "GearsBuilder().foreach(lambda x: execute('evalsha', '{sha}', 1, 'way', x['value'])).register('sent:*')"
 
 
@@ -72,6 +72,7 @@ def contestants() -> Mapping[str, Callable[[str], None] | None]:
         NO_MATCH: _hooks("order:*"),
         MANY_NO_MATCH: _hooks(*others),
         SYNC_EMPTY: _script(EMPTY_SCRIPT),
+        SYNC_NO_VALUE: _script(NO_VALUE_SCRIPT),
         SYNC_EXECUTE: _script(EXECUTE_SCRIPT),
         ASYNC: _hooks("user:*"),
         ASYNC_MANY: _hooks(*others[1:], "user:*"),
@@ -226,8 +227,7 @@ def gates(series: Series) -> list[Gate]:
 METHOD = f"""\
 Each contestant is a server of its own, the same executable, without persistence; they are measured in turn, by a
 client that sends {DEPTH} packed `SET`s of ten bytes at a time and counts replies, and then by one that sends one `SET`
-at a time. Sync functions are registered with `readValue=False`. No worker runs: captured events stay in the outbox,
-which is emptied between the rounds.
+at a time. No worker runs: captured events stay in the outbox, which is emptied between the rounds.
 """
 
 TRAPS = """\
