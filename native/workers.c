@@ -34,7 +34,7 @@ static unsigned seat_count;
 static char url[URL_LENGTH];
 static Interpreter interpreter;
 static unsigned long long restarts;
-static int shutting_down;
+static int shutting_down, url_is_given;
 
 /* -- where this server is ----------------------------------------------------------------------------------------- */
 
@@ -66,9 +66,22 @@ static void append_quoted(char *text, size_t room, const char *bytes, const char
     }
 }
 
-/* Our own address; 0 where it has to be told by the option worker-url. */
+/* The address of `bind` at which our workers find us: the first, unless it stands for all of them. */
+static void local_address(RedisModuleCtx *ctx, char *address, size_t room) {
+    char bind[URL_LENGTH] = "";
+    setting(ctx, "bind", bind, sizeof bind);
+    const char *first = bind + strspn(bind, " -");
+    int length = (int)strcspn(first, " ");
+    if (length == 0 || *first == '*' || strncmp(first, "0.0.0.0", 7) == 0 || strncmp(first, "::*", 3) == 0) {
+        snprintf(address, room, "127.0.0.1");
+    } else {
+        snprintf(address, room, memchr(first, ':', (size_t)length) != NULL ? "[%.*s]" : "%.*s", length, first);
+    }
+}
+
+/* Our own address, as it is now; 0 where it has to be told by the option worker-url. */
 static int make_url(RedisModuleCtx *ctx) {
-    char port[16] = "", path[URL_LENGTH] = "", password[URL_LENGTH] = "";
+    char port[16] = "", path[URL_LENGTH] = "", password[URL_LENGTH] = "", address[128] = "";
     int has_port = setting(ctx, "port", port, sizeof port) && strcmp(port, "0") != 0;
     int has_path = !has_port && setting(ctx, "unixsocket", path, sizeof path);
     if (!has_port && !has_path) return 0;
@@ -79,8 +92,9 @@ static int make_url(RedisModuleCtx *ctx) {
         strncat(url, "@", sizeof url - strlen(url) - 1);
     }
     if (has_port) {
-        strncat(url, "127.0.0.1:", sizeof url - strlen(url) - 1);
-        strncat(url, port, sizeof url - strlen(url) - 1);
+        local_address(ctx, address, sizeof address);
+        size_t length = strlen(url);
+        snprintf(url + length, sizeof url - length, "%s:%s", address, port);
     } else {
         append_quoted(url, sizeof url, path, "-._~/");
     }
@@ -217,11 +231,19 @@ static void end(RedisModuleCtx *ctx, Seat *seat, uint64_t now) {
     seat->state = EMPTY;
 }
 
+/* Whether a worker is to be started now. */
+static int seats_to_fill(uint64_t now) {
+    for (unsigned i = 0; i < seat_count; i++) {
+        if (seats[i].state == EMPTY && now >= seats[i].not_before) return 1;
+    }
+    return 0;
+}
+
 static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)event, (void)sub, (void)data;
     int wanted = capture_active() && !shutting_down;
     uint64_t now = RM_MonotonicMicroseconds();
-    if (wanted && url[0] == 0 && !make_url(ctx)) {
+    if (wanted && !url_is_given && seats_to_fill(now) && !make_url(ctx) && url[0] == 0) {
         RM_Log(ctx, "warning", "geartrain: no workers: this server has neither a port nor a socket without TLS; say how it "
                                "is reached, with the option worker-url URL");
         seat_count = 0;
@@ -258,7 +280,8 @@ int workers_load(RedisModuleCtx *ctx, unsigned count, const char *given_url, con
         RM_Log(ctx, "warning", "geartrain: no workers: %.500s cannot be executed: %s", interpreter.path, strerror(errno));
         return REDISMODULE_ERR;
     }
-    if (given_url != NULL) snprintf(url, sizeof url, "%s", given_url);
+    url_is_given = given_url != NULL;
+    if (url_is_given) snprintf(url, sizeof url, "%s", given_url);
     seat_count = count;
     return events_listen(ctx, REDISMODULE_EVENT_CRON_LOOP, on_cron) &&
                    events_listen(ctx, REDISMODULE_EVENT_SHUTDOWN, on_shutdown)

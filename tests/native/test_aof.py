@@ -69,6 +69,15 @@ def test_the_file_holds_write_and_entry_as_one_transaction(durable, connect):
     assert found[0][:3] == ["GEARTRAIN.HOOK", "SET", "h"]
 
 
+def test_an_atomic_block_is_one_transaction_in_the_file(durable, connect):
+    """Its writes, then their entries."""
+    link = connect(durable)
+    set_hook(link)
+    for command in (("GEARTRAIN.ATOMIC", 5000), ("SET", "a", 1), ("INCR", "a"), ("GEARTRAIN.ATOMIC", "END")):
+        link.call(*command)
+    assert [command[0] for command in commands_in(durable)[1:]] == ["MULTI", "SET", "INCR", "XADD", "XADD", "EXEC"]
+
+
 def test_an_expired_key_is_in_the_file_with_its_entry(durable, connect):
     """The server's own deletion and the entry are one transaction."""
     link = connect(durable)

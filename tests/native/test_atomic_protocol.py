@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
 
 from geartrain.errors import CommandError
-from geartrain.wire import pack
+from geartrain.wire import Endpoint, Link, pack
 from support.hooks import captured, information, raw_entries, set_hook
 from support.waiting import wait_for
 
@@ -203,6 +204,23 @@ def test_a_block_is_one_unit_on_replicas(module_server, own, replicate, module_f
         client.ask("GEARTRAIN.ATOMIC", "END")
     wait_for(lambda: raw_entries(replica) == raw_entries(own))
     assert replica.call("GET", "a") == "2"
+
+
+def test_blocks_of_many_clients_with_threads_for_their_connections(fresh_server, module_flavour, connect):
+    """io-threads: sockets belong to the block while it lasts; each block reads what the one before has written."""
+    server = fresh_server(module_flavour, module={}, options={"io-threads": "3"})
+
+    def count():
+        with Link(Endpoint(server.url)) as link:
+            for _ in range(100):
+                link.call("GEARTRAIN.ATOMIC", 10_000)
+                link.call("SET", "n", int(link.call("GET", "n") or 0) + 1)
+                link.call("GEARTRAIN.ATOMIC", "END")
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(count) for _ in range(4)]:
+            done.result()
+    assert connect(server).call("GET", "n") == "400"
 
 
 def test_garbage_ends_the_block_only(db, open_client, seed):

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import time
+from copy import deepcopy
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_definitions_with_fields_of_other_types(own, module_server, parts, seed)
                 if seed.random() < 0.2:
                     place.pop(name)
                 else:
-                    place[name] = seed.choice(WRONG)
+                    place[name] = deepcopy(seed.choice(WRONG))
             if isinstance(changed.get("registration"), str):
                 changed["registration"] = json.dumps(inner)
             yield json.dumps(changed)

@@ -96,6 +96,16 @@ def test_workers_know_the_password(fresh_server, module_flavour, connect, passwo
     wait_workers(connect(server), 1)
 
 
+def test_workers_find_the_address_and_the_password_of_now(fresh_server, module_flavour, connect):
+    """CONFIG SET of both while they run; what is not said of all addresses is the first one of `bind`."""
+    server = fresh_server(module_flavour, module={"workers": 1})
+    link = connect(server)
+    (first,) = wait_workers(link, 1)
+    link.call("CONFIG", "SET", "bind", "127.0.0.2 -::1", "requirepass", "new")
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: workers(link) - {first}, 60)
+
+
 def test_workers_find_a_unix_socket(module_flavour, tmp_path, connect, tmp_path_factory):
     """Where there is no port; the path may have any characters."""
     require_module()

@@ -32,6 +32,17 @@ def test_a_snapshot_of_each_type(db, kind):
     assert encoded_value(kind, entry.value) == expected
 
 
+def test_a_snapshot_is_the_same_whatever_protocol_its_client_speaks(db):
+    """RESP3 in the client's connection changes nothing."""
+    db.call("HELLO", 3)
+    set_hook(db, snapshot=1)
+    db.pipeline([("HSET", "k", "f", "v"), ("ZADD", "z", 1.5, "a"), ("SADD", "s", "a")])
+    db.call("HELLO", 2)
+    found = entries(db)
+    values = [encoded_value(entry.type, entry.value) for entry in found]
+    assert values == [{"f": "v"}, {"a": 1.5}, {"a"}]
+
+
 def test_a_key_that_is_gone_has_no_value(db):
     """`del`, and what a transaction deleted again."""
     set_hook(db, snapshot=1)
