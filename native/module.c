@@ -71,6 +71,8 @@ static void info(RedisModuleInfoCtx *ctx, int for_crash_report) {
     if (!for_crash_report) sync_info(ctx);
 }
 
+static int (*const PARTS[])(RedisModuleCtx *ctx) = {hookcommand_load, hookrdb_load, atomic_load, capture_load};
+
 VISIBLE int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     const char *missing = api_resolve(ctx);
     if (RM_SetModuleAttribs == NULL || RM_IsModuleNameBusy == NULL || RM_IsModuleNameBusy("geartrain")) {
@@ -91,9 +93,12 @@ VISIBLE int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, in
     RM_SetModuleOptions(ctx, (REDISMODULE_OPTIONS_HANDLE_IO_ERRORS | VALKEYMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION) &
                                  RM_GetModuleOptionsAll());
     sync_load(ctx, options.python, options.timeout_ms);
-    if (hooks_load(ctx) != REDISMODULE_OK || atomic_load(ctx) != REDISMODULE_OK || capture_load(ctx) != REDISMODULE_OK ||
-        RM_RegisterInfoFunc(ctx, info) != REDISMODULE_OK ||
-        workers_load(ctx, (unsigned)options.workers, options.worker_url, options.python) != REDISMODULE_OK) {
+    int outcome = RM_RegisterInfoFunc(ctx, info);
+    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS && outcome == REDISMODULE_OK; i++) outcome = PARTS[i](ctx);
+    if (outcome == REDISMODULE_OK) {
+        outcome = workers_load(ctx, (unsigned)options.workers, options.worker_url, options.python);
+    }
+    if (outcome != REDISMODULE_OK) {
         RM_Log(ctx, "warning", "geartrain: not loaded: the server refused a command or an event, or an option cannot be met");
         return REDISMODULE_ERR;
     }

@@ -1,0 +1,138 @@
+/* `GEARTRAIN.HOOK SET | DEL | LIST`. What changes the table is replicated as it was given. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "capture.h"
+#include "hooks.h"
+#include "sync.h"
+
+static int refuse(RedisModuleCtx *ctx, Hook *hook, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static int refuse(RedisModuleCtx *ctx, Hook *hook, const char *format, ...) {
+    char message[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    for (char *c = message; *c != 0; c++) {
+        if (*c == '\r' || *c == '\n') *c = ' ';
+    }
+    if (hook != NULL) hook_free(hook);
+    return RM_ReplyWithError(ctx, message);
+}
+
+static int from_elsewhere(RedisModuleCtx *ctx) {
+    return (RM_GetContextFlags(ctx) & (REDISMODULE_CTX_FLAGS_REPLICATED | REDISMODULE_CTX_FLAGS_LOADING)) != 0;
+}
+
+/* Whether a client may change hooks here; the error was sent where not. */
+static int may_change(RedisModuleCtx *ctx) {
+    if (from_elsewhere(ctx)) return 1;
+    if ((RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) == 0) return 1;
+    RM_ReplyWithError(ctx, "READONLY hooks are set on the primary, from where replicas get them");
+    return 0;
+}
+
+static void default_user(RedisModuleCtx *ctx, Hook *hook) {
+    if (hook->user.length > 0) return;
+    RedisModuleString *name = RM_GetCurrentUserName(ctx);
+    if (name == NULL) {
+        text_replace(&hook->user, text_of("default", 7));
+        return;
+    }
+    size_t length;
+    const char *bytes = RM_StringPtrLen(name, &length);
+    text_replace(&hook->user, text_of(bytes, length));
+    RM_FreeString(ctx, name);
+}
+
+static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc < 4 || argc % 2 != 0) return RM_WrongArity(ctx);
+    if (!may_change(ctx)) return REDISMODULE_OK;
+    size_t id_length, version_length;
+    const char *id = RM_StringPtrLen(argv[2], &id_length), *version = RM_StringPtrLen(argv[3], &version_length);
+    unsigned long long number;
+    if (id_length == 0) return refuse(ctx, NULL, "ERR a hook's id must not be empty");
+    if (!number_of(version, version_length, INT64_MAX, &number)) {
+        return refuse(ctx, NULL, "ERR hook %.100s: its version is '%.40s'; it must be a number", id, version);
+    }
+    Hook *hook = hook_new(RM_GetSelectedDb(ctx), id, id_length, version, version_length);
+    for (int i = 4; i + 1 < argc; i += 2) {
+        size_t name_length, length;
+        const char *name = RM_StringPtrLen(argv[i], &name_length), *value = RM_StringPtrLen(argv[i + 1], &length);
+        int known;
+        const char *allowed = hook_set(hook, name, name_length, value, length, &known);
+        if (allowed != NULL && known) {
+            return refuse(ctx, hook, "ERR hook %.100s: %.40s is '%.100s'; it must be %s", id, name, value, allowed);
+        }
+        if (allowed != NULL) return refuse(ctx, hook, "ERR hook %.100s: no field '%.40s'; use %s", id, name, allowed);
+    }
+    if (hook->mode == MODE_SYNC && sync_reason() != NULL && !from_elsewhere(ctx)) {
+        return refuse(ctx, hook, "ERR no mode=sync here: %s", sync_reason());
+    }
+    default_user(ctx, hook);
+    if (!hooks_put(hook)) return refuse(ctx, hook, "ERR no memory for another hook");
+    RM_ReplicateVerbatim(ctx);
+    return RM_ReplyWithSimpleString(ctx, "OK");
+}
+
+static int del_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 3) return RM_WrongArity(ctx);
+    if (!may_change(ctx)) return REDISMODULE_OK;
+    size_t length;
+    const char *id = RM_StringPtrLen(argv[2], &length);
+    if (!hooks_remove(RM_GetSelectedDb(ctx), id, length)) return RM_ReplyWithLongLong(ctx, 0);
+    RM_ReplicateVerbatim(ctx);
+    return RM_ReplyWithLongLong(ctx, 1);
+}
+
+typedef struct {
+    RedisModuleCtx *ctx;
+    int db;
+    long count;
+} Listing;
+
+static void count_hook(Hook *hook, void *data) {
+    Listing *listing = data;
+    if (hook->db == listing->db) listing->count++;
+}
+
+static void reply_hook(Hook *hook, void *data) {
+    Listing *listing = data;
+    if (hook->db != listing->db) return;
+    RM_ReplyWithArray(listing->ctx, 5);
+    RM_ReplyWithStringBuffer(listing->ctx, hook->id.bytes, hook->id.length);
+    RM_ReplyWithStringBuffer(listing->ctx, hook->version.bytes, hook->version.length);
+    RM_ReplyWithCString(listing->ctx, hook->error != NULL ? hook->error : "");
+    RM_ReplyWithLongLong(listing->ctx, (long long)hook->captured);
+    RM_ReplyWithLongLong(listing->ctx, (long long)hook->dropped);
+}
+
+static int list_command(RedisModuleCtx *ctx, int argc) {
+    if (argc != 2) return RM_WrongArity(ctx);
+    Listing listing = {ctx, RM_GetSelectedDb(ctx), 0};
+    hooks_each(count_hook, &listing);
+    RM_ReplyWithArray(ctx, 6);
+    RM_ReplyWithCString(ctx, "tag");
+    RM_ReplyWithCString(ctx, capture_tag(ctx));
+    RM_ReplyWithCString(ctx, "sync");
+    RM_ReplyWithCString(ctx, sync_reason() != NULL ? sync_reason() : "ok");
+    RM_ReplyWithCString(ctx, "hooks");
+    RM_ReplyWithArray(ctx, listing.count);
+    hooks_each(reply_hook, &listing);
+    return REDISMODULE_OK;
+}
+
+static int hook_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc < 2) return RM_WrongArity(ctx);
+    size_t length;
+    const char *verb = RM_StringPtrLen(argv[1], &length);
+    if (same_word(verb, length, "set")) return set_command(ctx, argv, argc);
+    if (same_word(verb, length, "del")) return del_command(ctx, argv, argc);
+    if (same_word(verb, length, "list")) return list_command(ctx, argc);
+    return refuse(ctx, NULL, "ERR GEARTRAIN.HOOK has SET, DEL and LIST, not '%.40s'", verb);
+}
+
+int hookcommand_load(RedisModuleCtx *ctx) {
+    return api_command(ctx, "geartrain.hook", hook_command);
+}

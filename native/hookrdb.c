@@ -1,0 +1,86 @@
+/* Hooks in the RDB: an auxiliary field before the keys, written where there is any hook. */
+#include "hooks.h"
+
+enum { ENCODING = 1 };
+
+static void save_text(RedisModuleIO *rdb, const Text *text) {
+    RM_SaveStringBuffer(rdb, text->bytes, text->length);
+}
+
+static void save_hook(Hook *hook, void *data) {
+    RedisModuleIO *rdb = data;
+    save_text(rdb, &hook->id);
+    save_text(rdb, &hook->version);
+    save_text(rdb, &hook->pattern);
+    save_text(rdb, &hook->events);
+    save_text(rdb, &hook->types);
+    save_text(rdb, &hook->user);
+    save_text(rdb, &hook->definition);
+    RM_SaveUnsigned(rdb, (uint64_t)hook->db);
+    RM_SaveUnsigned(rdb, (uint64_t)hook->reader);
+    RM_SaveUnsigned(rdb, (uint64_t)hook->mode);
+    RM_SaveUnsigned(rdb, (uint64_t)hook->snapshot);
+    RM_SaveUnsigned(rdb, (uint64_t)hook->value);
+    RM_SaveUnsigned(rdb, hook->partitions);
+    RM_SaveUnsigned(rdb, hook->limit);
+}
+
+static void aux_save(RedisModuleIO *rdb, int when) {
+    (void)when;
+    if (hooks_count() == 0) return;
+    RM_SaveUnsigned(rdb, hooks_count());
+    hooks_each(save_hook, rdb);
+}
+
+static Text load_text(RedisModuleIO *rdb) {
+    size_t length = 0;
+    char *bytes = RM_LoadStringBuffer(rdb, &length);
+    Text text = bytes != NULL ? text_of(bytes, length) : text_of("", 0);
+    RM_Free(bytes);
+    return text;
+}
+
+static Hook *load_hook(RedisModuleIO *rdb) {
+    Hook *hook = RM_Calloc(1, sizeof *hook);
+    hook->id = load_text(rdb);
+    hook->version = load_text(rdb);
+    hook->pattern = load_text(rdb);
+    hook->events = load_text(rdb);
+    hook->types = load_text(rdb);
+    hook->user = load_text(rdb);
+    hook->definition = load_text(rdb);
+    hook->db = (int)RM_LoadUnsigned(rdb);
+    hook->reader = RM_LoadUnsigned(rdb) != 0;
+    hook->mode = RM_LoadUnsigned(rdb) != 0;
+    hook->snapshot = RM_LoadUnsigned(rdb) != 0;
+    hook->value = RM_LoadUnsigned(rdb) != 0;
+    hook->partitions = (unsigned)RM_LoadUnsigned(rdb);
+    hook->limit = RM_LoadUnsigned(rdb);
+    return hook;
+}
+
+static int aux_load(RedisModuleIO *rdb, int encoding, int when) {
+    (void)when;
+    if (encoding != ENCODING) return REDISMODULE_ERR;
+    hooks_flush(-1);
+    uint64_t count = RM_LoadUnsigned(rdb);
+    for (uint64_t i = 0; i < count && !RM_IsIOError(rdb); i++) {
+        Hook *hook = load_hook(rdb);
+        if (RM_IsIOError(rdb) || hook->partitions == 0 || hook->partitions > MOST_PARTITIONS || !hooks_put(hook)) {
+            hook_free(hook);
+            return REDISMODULE_ERR;
+        }
+    }
+    return RM_IsIOError(rdb) ? REDISMODULE_ERR : REDISMODULE_OK;
+}
+
+int hookrdb_load(RedisModuleCtx *ctx) {
+    RedisModuleTypeMethods methods = {
+        .version = 5,
+        .aux_load = aux_load,
+        .aux_save2 = aux_save,
+        .aux_save_triggers = REDISMODULE_AUX_BEFORE_RDB,
+    };
+    RedisModuleType *type = RM_CreateDataType(ctx, "geartrain", ENCODING, &methods);
+    return type != NULL ? REDISMODULE_OK : REDISMODULE_ERR;
+}
