@@ -1,12 +1,24 @@
 /* The module API by name: the context's first field is the function that finds the others. */
 #include "api.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define GEARTRAIN_DEFINE(name, result, parameters) result(*RM_##name) parameters;
 GEARTRAIN_NEEDED(GEARTRAIN_DEFINE)
 GEARTRAIN_OPTIONAL(GEARTRAIN_DEFINE)
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED_MEMORY
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define WATCHED_MEMORY
+#endif
+
+static void (*server_free)(void *);
 
 typedef int (*Finder)(const char *name, void *pointer);
 
@@ -19,7 +31,19 @@ const char *api_resolve(RedisModuleCtx *ctx) {
     if (find("RedisModule_" #name, &RM_##name) != REDISMODULE_OK && missing == NULL) missing = #name;
     GEARTRAIN_NEEDED(FIND_NEEDED)
     GEARTRAIN_OPTIONAL(FIND_OPTIONAL)
+    server_free = RM_Free;
+#ifdef WATCHED_MEMORY
+    /* AddressSanitizer does not see what the server's own allocator gives. */
+    RM_Alloc = malloc;
+    RM_Calloc = calloc;
+    RM_Realloc = realloc;
+    RM_Free = free;
+#endif
     return missing;
+}
+
+void api_free_loaded(char *bytes) {
+    if (bytes != NULL) server_free(bytes);
 }
 
 int api_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler) {

@@ -278,6 +278,9 @@ GEARTRAIN_OPTIONAL(GEARTRAIN_DECLARE)
 /* Resolve everything; the name of the first function that is needed and missing, or NULL. */
 const char *api_resolve(RedisModuleCtx *ctx);
 
+/* Free what RM_LoadStringBuffer gave: it is the server's, and RM_Free is not in builds with AddressSanitizer. */
+void api_free_loaded(char *bytes);
+
 /* Have a command that only administrators may call: it is in @admin, @dangerous and @slow, as the server's own are by their
  * flags alone. While clients' writes are paused (a failover), it waits as writes do. */
 int api_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler);

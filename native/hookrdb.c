@@ -36,7 +36,7 @@ static Text load_text(RedisModuleIO *rdb) {
     size_t length = 0;
     char *bytes = RM_LoadStringBuffer(rdb, &length);
     Text text = bytes != NULL ? text_of(bytes, length) : text_of("", 0);
-    RM_Free(bytes);
+    api_free_loaded(bytes);
     return text;
 }
 
