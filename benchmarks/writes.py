@@ -28,6 +28,9 @@ DEPTH = 500
 MANY = 10_000
 """Registrations of which one matches."""
 
+SHARES = 5
+"""Parts that a round's window is cut into: what slows the machine for a while slows neighbours in time alike."""
+
 RATE = 200
 """Events a second where their way to the function is measured."""
 
@@ -84,7 +87,7 @@ class Load:
     """What was measured with one of them, one value for each round.
 
     Attributes:
-        rates: writes a second, pipelined.
+        rates: writes a second, pipelined; SHARES values for each round.
         halves: microseconds of a single write, median.
         tails: the same, 99th percentile.
     """
@@ -113,8 +116,11 @@ def measure(rounds: int, window: float, say: Callable[[str], None]) -> Series:
     with ExitStack() as stack:
         urls = {name: stack.enter_context(_server(setup)) for name, setup in contestants().items()}
         for number in range(1, rounds + 1):
+            for _ in range(SHARES):
+                for name, url in urls.items():
+                    series.loads[name].rates.append(_rate(_load(url, window / SHARES, DEPTH)))
             for name, url in urls.items():
-                _one(url, series.loads[name], window)
+                _one_by_one(url, series.loads[name], window / 2)
                 say(f"writes {number}/{rounds}: {name}: {count(series.loads[name].rates[-1])}/s")
     with _working() as url:
         for number in range(1, rounds + 1):
@@ -132,9 +138,8 @@ def _server(setup: Callable[[str], None] | None) -> Iterator[str]:
         yield server.url
 
 
-def _one(url: str, load: Load, window: float) -> None:
-    load.rates.append(_rate(_load(url, window, DEPTH)))
-    single = _load(url, window / 2, 1)
+def _one_by_one(url: str, load: Load, window: float) -> None:
+    single = _load(url, window, 1)
     load.halves.append(single["p50"])
     load.tails.append(single["p99"])
     connection = redis.Redis.from_url(url)
@@ -225,9 +230,10 @@ def gates(series: Series) -> list[Gate]:
 
 
 METHOD = f"""\
-Each contestant is a server of its own, the same executable, without persistence; they are measured in turn, by a
-client that sends {DEPTH} packed `SET`s of ten bytes at a time and counts replies, and then by one that sends one `SET`
-at a time. No worker runs: captured events stay in the outbox, which is emptied between the rounds.
+Each contestant is a server of its own, the same executable, without persistence; they are measured in turn, {SHARES}
+times a round, by a client that sends {DEPTH} packed `SET`s of ten bytes at a time and counts replies; and once a round
+by one that sends one `SET` at a time. No worker runs: captured events stay in the outbox, which
+is emptied between the rounds.
 """
 
 TRAPS = """\

@@ -222,12 +222,13 @@ static void replace(PyObject **place, PyObject *by) {
 
 static PyObject *install(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
-    Function *function = has(count, 5, "install(handle, call, failed, value, context)") ? function_of(args[0]) : NULL;
+    Function *function = has(count, 6, "install(handle, call, failed, value, context, absent)") ? function_of(args[0]) : NULL;
     if (function == NULL) return NULL;
     replace(&function->call, args[1]);
     replace(&function->failed, args[2]);
     replace(&function->value, args[3]);
     replace(&function->context, args[4]);
+    replace(&function->absent, args[5]);
     return none();
 }
 
@@ -314,7 +315,7 @@ static PyMethodDef methods[] = {
     {"call", call, PYTHON_FASTCALL, "call(command, args): run a command as the running function's user"},
     {"own", own, PYTHON_FASTCALL, "own(handle, command, args): run a command of Geartrain's own"},
     {"guarded", guarded, PYTHON_FASTCALL, "guarded(handle, factor, function, *args): call user code, watched"},
-    {"install", install, PYTHON_FASTCALL, "install(handle, call, failed, value, context)"},
+    {"install", install, PYTHON_FASTCALL, "install(handle, call, failed, value, context, absent)"},
     {"drain", drain, PYTHON_FASTCALL, "drain(handle): what successful runs left"},
     {"timer", timer, PYTHON_FASTCALL, "timer(ms, callable): call it later; its number"},
     {"cancel", cancel, PYTHON_FASTCALL, "cancel(number): whether the timer was still to come"},

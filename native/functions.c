@@ -91,6 +91,7 @@ void function_detach(Function *function) {
     drop(&function->failed);
     drop(&function->value);
     drop(&function->context);
+    drop(&function->absent);
     drop(&function->handle);
     drop_lines(function);
 }
@@ -195,14 +196,19 @@ static PyObject *held(PyObject *object) {
  * values that replace four others take a third of the time of a new dict. */
 static PyObject *spare_record, *spare_records;
 
+/* What the spare record holds besides its key, where nobody can have changed it: a function that cannot notice the value
+ * does nothing but look fields up (geartrain.pipeline.usage). The record keeps these objects alive. NULL: not known. */
+static PyObject *spare_value, *spare_kind, *spare_event;
+static const PyObject *filled_last; /* the record that they are of */
+
 static PyObject *take_spare(PyObject **spare) {
     PyObject *object = *spare;
     *spare = NULL;
     return object;
 }
 
-/* Keep what can be used again, and drop the rest. A large value does not stay. */
-static void keep_spare(PyObject *record, PyObject *records) {
+/* Keep what can be used again, and drop the rest. A large value does not stay. `untouched`: the record is as it was made. */
+static void keep_spare(PyObject *record, PyObject *records, int untouched) {
     int whole = records->refcount == 1 && py.PyList_Size(records) == 1 && py.PyList_GetItem(records, 0) == record;
     if (whole) {
         py.Py_IncRef(py.none);
@@ -213,7 +219,9 @@ static void keep_spare(PyObject *record, PyObject *records) {
         py.PyErr_Clear();
         py.Py_DecRef(records);
     }
-    if (record->refcount == 1 && py.PyDict_Size(record) == FIELDS && py.PyDict_SetItem(record, field_value, py.none) == 0) {
+    if (!untouched || record != filled_last) spare_value = NULL;
+    if (record->refcount == 1 && (untouched || (py.PyDict_Size(record) == FIELDS &&
+                                                py.PyDict_SetItem(record, field_value, py.none) == 0))) {
         python_drop(spare_record);
         spare_record = record;
     } else {
@@ -225,11 +233,12 @@ static void keep_spare(PyObject *record, PyObject *records) {
 /* {'key', 'value', 'type', 'event'}. NULL: an exception is set. */
 static PyObject *record_of(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name,
                            int at_event, PyObject *key) {
-    PyObject *value = NULL, *kind = NULL;
-    int type = look(ctx, name, at_event, function->hook->value, &value);
+    PyObject *value = NULL, *kind = NULL, *absent = function->absent == NULL ? py.none : function->absent;
+    int wanted = function->hook->value && absent == py.none;
+    int type = look(ctx, name, at_event, wanted, &value);
     if (type < 0) return NULL;
     kind = held(types[type]);
-    if (type == REDISMODULE_KEYTYPE_MODULE || (value == NULL && function->hook->value && type != 0)) {
+    if (type == REDISMODULE_KEYTYPE_MODULE || (value == NULL && wanted && type != 0)) {
         /* Python code reads it; it gives (type, value). */
         PyObject *args[] = {kind, key};
         PyObject *pair = py.PyObject_Vectorcall(function->value, args, 2, NULL);
@@ -239,16 +248,25 @@ static PyObject *record_of(RedisModuleCtx *ctx, Function *function, const char *
         value = held(py.PyTuple_GetItem(pair, 1));
         py.Py_DecRef(pair);
     }
-    if (value == NULL) value = held(py.none);
+    if (value == NULL) value = held(function->hook->value ? absent : py.none);
     PyObject *record = take_spare(&spare_record);
-    if (record == NULL) record = py.PyDict_New();
     PyObject *name_of_event = event_name(event);
-    int filled = fill(record, key, value, kind, name_of_event);
-    if (filled && py.PyDict_Size(record) != FIELDS) {
-        /* The function exchanged one of its fields for another. */
-        py.Py_DecRef(record);
-        record = py.PyDict_New();
+    int filled;
+    if (record != NULL && value == spare_value && kind == spare_kind && name_of_event == spare_event) {
+        filled = py.PyDict_SetItem(record, field_key, key) == 0;
+    } else {
+        if (record == NULL) record = py.PyDict_New();
         filled = fill(record, key, value, kind, name_of_event);
+        if (filled && py.PyDict_Size(record) != FIELDS) {
+            /* The function exchanged one of its fields for another. */
+            py.Py_DecRef(record);
+            record = py.PyDict_New();
+            filled = fill(record, key, value, kind, name_of_event);
+        }
+        spare_value = value;
+        spare_kind = kind;
+        spare_event = name_of_event;
+        filled_last = record;
     }
     python_drop(value);
     python_drop(kind);
@@ -307,7 +325,7 @@ void function_event(RedisModuleCtx *ctx, Function *function, const char *event, 
         py.Py_DecRef(call);
         py.Py_DecRef(context);
         if (result != NULL) {
-            keep_spare(record, records);
+            keep_spare(record, records, function->absent != NULL && function->absent != py.none);
         } else {
             py.Py_DecRef(records);
             py.Py_DecRef(record);

@@ -31,6 +31,7 @@ typedef struct Function {
     PyObject *failed; /* keys: called with (begin, duration, key, error) */
     PyObject *value;  /* keys: called with (type, key): the value of a key that is no string */
     PyObject *context;
+    PyObject *absent; /* keys: stands for a value that is not read because the function cannot notice it; None: it can */
     unsigned long long succeeded, duration_us;
     long long last_us;
     unsigned line_count; /* since the last drain; the ring holds the last FUNCTION_LINES of them */

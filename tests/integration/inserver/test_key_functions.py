@@ -71,6 +71,48 @@ def test_without_read_value_there_is_none(client):
     assert [(record["type"], record["value"]) for record in seen(client)] == [("string", None), ("hash", None)]
 
 
+def test_a_value_that_no_step_uses_is_not_read(client):
+    """The function cannot notice; the string stays encoded as the server had it; a message about a failure says so."""
+
+    def fail(record):
+        raise ValueError(record["key"])
+
+    register(client, lambda: GearsBuilder().foreach(fail).register("k:*", mode="sync", name="fails"))
+    client.call("SET", "k:1", "v")
+    assert client.call("OBJECT", "ENCODING", "k:1") == "embstr"
+    wait_for(lambda: statistics(client, "fails").last_error)
+    assert "'value': (not read: no step uses it)" in statistics(client, "fails").last_error
+
+
+def test_records_are_right_whatever_the_events_before_were(client):
+    """Functions that use the value, and others, in turn: records are used again where nobody kept them."""
+
+    def note(record):
+        execute("rpush", "notes", f"{record['key']} {record['type']} {record['event']}")
+
+    def script():
+        GearsBuilder().foreach(note).register("k:*", mode="sync", name="notes")
+        GearsBuilder().foreach(keep).register("k:[2-9]", mode="sync", name="keeps")
+        GearsBuilder().filter(lambda x: x["event"] == "set").foreach(note).register("k:[5-9]", mode="sync", name="more")
+
+    register(client, script)
+    for number in (1, 1, 2, 1, 5, 3, 5, 5, 1):
+        client.pipeline([("SET", f"k:{number}", number), ("DEL", f"k:{number}"), ("HSET", f"k:{number}", "f", number)])
+        client.call("DEL", f"k:{number}")
+    each = [("string", "set"), ("none", "del"), ("hash", "hset"), ("none", "del")]
+    expected = [f"k:{number} {kind} {event}" for number in (1, 1, 2, 1, 5, 3, 5, 5, 1) for kind, event in each]
+    noted = client.call("LRANGE", "notes", 0, -1)
+    more = ["k:5 string set"] * 3
+    assert sorted(noted) == sorted(expected + more)
+    assert [line for line in noted if not line.startswith("k:5")] == [x for x in expected if not x.startswith("k:5")]
+    kept = [(record["key"], record["type"], record["event"], record["value"]) for record in seen(client)]
+    assert kept == [
+        (f"k:{number}", kind, event, {"string": str(number), "hash": {"f": str(number)}}.get(kind))
+        for number in (2, 5, 3, 5, 5)
+        for kind, event in each
+    ]
+
+
 def test_events_and_key_types_are_chosen_before_python_is_entered(client):
     """White lists of event types and of key types."""
     register(client, keeps(eventTypes=["hset", "del"], keyTypes=["hash"]))
