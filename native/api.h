@@ -71,6 +71,12 @@ enum {
     REDISMODULE_OPEN_KEY_NOEFFECTS = 1 << 20,
 };
 
+/* How a key is opened that is only looked at: nobody else notices. */
+enum {
+    OPEN_TO_LOOK = REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH | REDISMODULE_OPEN_KEY_NONOTIFY |
+                   REDISMODULE_OPEN_KEY_NOSTATS | REDISMODULE_OPEN_KEY_NOEFFECTS,
+};
+
 enum {
     REDISMODULE_KEYTYPE_EMPTY = 0,
     REDISMODULE_KEYTYPE_STRING = 1,
@@ -83,33 +89,24 @@ enum {
 };
 
 enum {
-    REDISMODULE_REPLY_UNKNOWN = -1,
     REDISMODULE_REPLY_STRING = 0,
     REDISMODULE_REPLY_ERROR = 1,
     REDISMODULE_REPLY_INTEGER = 2,
     REDISMODULE_REPLY_ARRAY = 3,
     REDISMODULE_REPLY_NULL = 4,
-    REDISMODULE_REPLY_MAP = 5,
-    REDISMODULE_REPLY_SET = 6,
     REDISMODULE_REPLY_BOOL = 7,
     REDISMODULE_REPLY_DOUBLE = 8,
-    REDISMODULE_REPLY_BIG_NUMBER = 9,
-    REDISMODULE_REPLY_VERBATIM_STRING = 10,
 };
 
 enum {
     REDISMODULE_CTX_FLAGS_LUA = 1 << 0,
     REDISMODULE_CTX_FLAGS_MULTI = 1 << 1,
-    REDISMODULE_CTX_FLAGS_MASTER = 1 << 2,
     REDISMODULE_CTX_FLAGS_SLAVE = 1 << 3,
-    REDISMODULE_CTX_FLAGS_READONLY = 1 << 4,
     REDISMODULE_CTX_FLAGS_CLUSTER = 1 << 5,
     REDISMODULE_CTX_FLAGS_AOF = 1 << 6,
     REDISMODULE_CTX_FLAGS_REPLICATED = 1 << 12,
     REDISMODULE_CTX_FLAGS_LOADING = 1 << 13,
     REDISMODULE_CTX_FLAGS_DENY_BLOCKING = 1 << 21,
-    REDISMODULE_CTX_FLAGS_ASYNC_LOADING = 1 << 23,
-    REDISMODULE_CTX_FLAGS_SERVER_STARTUP = 1 << 24,
 };
 
 enum {
@@ -131,7 +128,6 @@ enum { REDISMODULE_AUX_BEFORE_RDB = 1 << 0, REDISMODULE_AUX_AFTER_RDB = 1 << 1 }
 
 enum {
     REDISMODULE_OPTIONS_HANDLE_IO_ERRORS = 1 << 0,
-    REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD = 1 << 2,
     VALKEYMODULE_OPTIONS_HANDLE_ATOMIC_SLOT_MIGRATION = 1 << 5,
 };
 
@@ -148,14 +144,8 @@ enum {
 
 enum {
     REDISMODULE_SUBEVENT_FLUSHDB_START = 0,
-    REDISMODULE_SUBEVENT_FLUSHDB_END = 1,
-    REDISMODULE_SUBEVENT_LOADING_RDB_START = 0,
-    REDISMODULE_SUBEVENT_LOADING_AOF_START = 1,
     REDISMODULE_SUBEVENT_LOADING_REPL_START = 2,
-    REDISMODULE_SUBEVENT_LOADING_ENDED = 3,
-    REDISMODULE_SUBEVENT_LOADING_FAILED = 4,
     REDISMODULE_SUBEVENT_EVENTLOOP_BEFORE_SLEEP = 0,
-    REDISMODULE_SUBEVENT_EVENTLOOP_AFTER_SLEEP = 1,
 };
 
 /* What GetClientInfoById tells, in its first version. */
@@ -202,9 +192,7 @@ typedef struct {
     X(GetSelectedDb, int, (RedisModuleCtx *))                                                                          \
     X(SelectDb, int, (RedisModuleCtx *, int))                                                                          \
     X(GetDetachedThreadSafeContext, RedisModuleCtx *, (RedisModuleCtx *))                                              \
-    X(FreeThreadSafeContext, void, (RedisModuleCtx *))                                                                 \
     X(CreateString, RedisModuleString *, (RedisModuleCtx *, const char *, size_t))                                     \
-    X(CreateStringFromLongLong, RedisModuleString *, (RedisModuleCtx *, long long))                                    \
     X(CreateStringFromStreamID, RedisModuleString *, (RedisModuleCtx *, const RedisModuleStreamID *))                  \
     X(HoldString, RedisModuleString *, (RedisModuleCtx *, RedisModuleString *))                                        \
     X(FreeString, void, (RedisModuleCtx *, RedisModuleString *))                                                       \
@@ -217,8 +205,6 @@ typedef struct {
     X(ReplyWithStringBuffer, int, (RedisModuleCtx *, const char *, size_t))                                            \
     X(ReplyWithLongLong, int, (RedisModuleCtx *, long long))                                                           \
     X(ReplyWithArray, int, (RedisModuleCtx *, long))                                                                   \
-    X(ReplyWithNull, int, (RedisModuleCtx *))                                                                          \
-    X(ReplyWithCallReply, int, (RedisModuleCtx *, RedisModuleCallReply *))                                             \
     X(ReplicateVerbatim, int, (RedisModuleCtx *))                                                                      \
     X(Replicate, int, (RedisModuleCtx *, const char *, const char *, ...))                                             \
     X(OpenKey, RedisModuleKey *, (RedisModuleCtx *, RedisModuleString *, int))                                         \
@@ -267,8 +253,6 @@ typedef struct {
 /* May be NULL. */
 #define GEARTRAIN_OPTIONAL(X)                                                                                          \
     X(AvoidReplicaTraffic, int, (void))                                                                               \
-    X(GetServerVersion, int, (void))                                                                                   \
-    X(ClusterKeySlot, unsigned int, (RedisModuleString *))
 
 #define GEARTRAIN_DECLARE(name, result, parameters) extern result(*RM_##name) parameters;
 GEARTRAIN_NEEDED(GEARTRAIN_DECLARE)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "events.h"
+#include "hash.h"
 #include "hooks.h"
 #include "migration.h"
 #include "slots.h"
@@ -20,7 +21,6 @@ typedef struct Job {
     Hook *hook;
     RedisModuleString *key;
     int type;
-    int db;
     int depth;
     RedisModuleString *event;
 } Job;
@@ -57,10 +57,9 @@ int capture_active(void) {
 /* The event's name as a string: kept, or (more than NAMES different ones, or a long one) made for this job alone. */
 static RedisModuleString *name_string(const char *event) {
     size_t length = strlen(event);
-    unsigned hash = 2166136261u;
-    for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)event[i]) * 16777619u;
+    uint64_t hash = hash_bytes(HASH_BEGIN, event, length);
     for (unsigned probe = 0; length < NAME_LENGTH && probe < 8; probe++) {
-        unsigned at = (hash + probe) % NAMES;
+        size_t at = (hash + probe) % NAMES;
         if (names[at].string == NULL) {
             memcpy(names[at].text, event, length + 1);
             names[at].string = RM_CreateString(NULL, event, length);
@@ -100,8 +99,7 @@ static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModule
     if (hook->partitions > 1) {
         size_t length;
         const char *bytes = RM_StringPtrLen(key, &length);
-        uint64_t hash = 14695981039346656037ull;
-        for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)bytes[i]) * 1099511628211ull;
+        uint64_t hash = hash_bytes(HASH_BEGIN, bytes, length);
         at = (unsigned)((hash ^ (hash >> 32)) % hook->partitions);
     }
     if (hook->outboxes == NULL) hook->outboxes = RM_Calloc(hook->partitions, sizeof *hook->outboxes);
@@ -122,9 +120,7 @@ static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModule
 
 /* The value as the bytes of a reply, or NULL where the type has none. */
 static RedisModuleCallReply *read_value(RedisModuleCtx *ctx, Job *job) {
-    RedisModuleKey *key = RM_OpenKey(ctx, job->key, REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOEFFECTS |
-                                                        REDISMODULE_OPEN_KEY_NOTOUCH | REDISMODULE_OPEN_KEY_NOSTATS |
-                                                        REDISMODULE_OPEN_KEY_NONOTIFY);
+    RedisModuleKey *key = RM_OpenKey(ctx, job->key, OPEN_TO_LOOK);
     int type = key != NULL ? RM_KeyType(key) : REDISMODULE_KEYTYPE_EMPTY;
     if (key != NULL) RM_CloseKey(key);
     switch (type) {
@@ -246,10 +242,7 @@ static int type_of(Event *event) {
     default:
         break;
     }
-    RedisModuleKey *key = RM_OpenKey(event->ctx, event->key,
-                                     REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH | REDISMODULE_OPEN_KEY_NONOTIFY |
-                                         REDISMODULE_OPEN_KEY_NOSTATS | REDISMODULE_OPEN_KEY_NOEXPIRE |
-                                         REDISMODULE_OPEN_KEY_NOEFFECTS);
+    RedisModuleKey *key = RM_OpenKey(event->ctx, event->key, OPEN_TO_LOOK | REDISMODULE_OPEN_KEY_NOEXPIRE);
     event->type = key != NULL ? RM_KeyType(key) : REDISMODULE_KEYTYPE_EMPTY;
     if (key != NULL) RM_CloseKey(key);
     if (event->type < 0 || event->type > 7) event->type = REDISMODULE_KEYTYPE_MODULE;
@@ -267,14 +260,15 @@ static void note(Hook *hook, void *data) {
     Event *event = data;
     if (!wants(hook, event)) return;
     int depth = sync_depth() + 1;
-    if (hook->mode == MODE_SYNC && (hook == sync_running() || depth > MOST_DEPTH)) {
-        if (hook != sync_running()) {
+    if (hook->mode == MODE_SYNC) {
+        if (hook == sync_running()) return;
+        if (depth > MOST_DEPTH) {
             counters.too_deep++;
             hook->dropped++;
+            return;
         }
-        return;
+        if (hook->error != NULL && hook->sync == NULL) return;
     }
-    if (hook->mode == MODE_SYNC && hook->error != NULL && hook->sync == NULL) return;
     if (event->name == NULL) event->name = name_string(event->event);
     Job *job = new_job();
     *job = (Job){

@@ -163,10 +163,7 @@ static long long now_us(void) {
  * wanted that will do, and the key is not opened. -1: an exception is set. */
 static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int wanted, PyObject **value) {
     if (!wanted && at_event != REDISMODULE_KEYTYPE_MODULE) return at_event;
-    RedisModuleKey *key = RM_OpenKey(ctx, name,
-                                     REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH | REDISMODULE_OPEN_KEY_NONOTIFY |
-                                         REDISMODULE_OPEN_KEY_NOSTATS | REDISMODULE_OPEN_KEY_NOEXPIRE |
-                                         REDISMODULE_OPEN_KEY_NOEFFECTS);
+    RedisModuleKey *key = RM_OpenKey(ctx, name, OPEN_TO_LOOK | REDISMODULE_OPEN_KEY_NOEXPIRE);
     if (key == NULL) return REDISMODULE_KEYTYPE_EMPTY;
     int type = RM_KeyType(key), failed = 0;
     if (type == REDISMODULE_KEYTYPE_STRING && wanted) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "hash.h"
 #include "match.h"
 #include "sync.h"
 
@@ -36,8 +37,7 @@ static Database *database_of(int number, int make) {
 }
 
 static Slot **slot_of(int db, const char *id, size_t length) {
-    uint64_t hash = 14695981039346656037ull ^ (uint64_t)db;
-    for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)id[i]) * 1099511628211ull;
+    uint64_t hash = hash_bytes(HASH_BEGIN ^ (uint64_t)db, id, length);
     Slot **slot = &slots[(hash ^ (hash >> 32)) % BUCKETS];
     while (*slot != NULL && !((*slot)->hook->db == db && same_text(&(*slot)->hook->id, id, length))) {
         slot = &(*slot)->next;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "glob.h"
+#include "hash.h"
 
 enum { LONGEST = 255, FIRST_BUCKETS = 64 };
 
@@ -35,11 +36,8 @@ struct Index {
     uint32_t first_bytes[256]; /* how many beginnings begin with that byte */
 };
 
-static const uint64_t SEED[2] = {14695981039346656037ull, 1099511628211ull * 31 + 7};
-
-static inline uint64_t mixed(uint64_t hash, unsigned char byte) {
-    return (hash ^ byte) * 1099511628211ull;
-}
+/* Where hashes of endings begin: a beginning and an ending of the same bytes are not the same. */
+static const uint64_t ENDING_BEGIN = 1099511628211ull * 31 + 7;
 
 static inline size_t bucket_of(const Index *index, uint64_t hash) {
     return (hash ^ (hash >> 29)) & (index->bucket_count - 1);
@@ -123,15 +121,9 @@ static size_t ending_of(const char *pattern, size_t length) {
     return 0;
 }
 
-static uint64_t hash_forwards(const char *bytes, size_t length) {
-    uint64_t hash = SEED[0];
-    for (size_t i = 0; i < length; i++) hash = mixed(hash, (unsigned char)bytes[i]);
-    return hash;
-}
-
 static uint64_t hash_backwards(const char *end, size_t length) {
-    uint64_t hash = SEED[1];
-    for (size_t i = 1; i <= length; i++) hash = mixed(hash, (unsigned char)end[-(ptrdiff_t)i]);
+    uint64_t hash = ENDING_BEGIN;
+    for (size_t i = 1; i <= length; i++) hash = hash_byte(hash, (unsigned char)end[-(ptrdiff_t)i]);
     return hash;
 }
 
@@ -141,7 +133,7 @@ static void classify(Entry *entry) {
     entry->literal = beginning_of(entry->pattern, entry->length, literal, &rest);
     if (entry->literal > 0) {
         entry->kind = BEGINNING;
-        entry->hash = hash_forwards(literal, entry->literal);
+        entry->hash = hash_bytes(HASH_BEGIN, literal, entry->literal);
         entry->whole = rest + 1 == entry->length && entry->pattern[rest] == '*' && rest == entry->literal;
         return;
     }
@@ -259,16 +251,16 @@ void index_find(const Index *index, const char *key, size_t length, void (*found
     Search search = {key, length, found, data};
     if (length > 0 && index->first_bytes[(unsigned char)key[0]] > 0) {
         size_t most = length < index->longest_beginning ? length : index->longest_beginning;
-        uint64_t hash = SEED[0];
+        uint64_t hash = HASH_BEGIN;
         for (size_t i = 1; i <= most; i++) {
-            hash = mixed(hash, (unsigned char)key[i - 1]);
+            hash = hash_byte(hash, (unsigned char)key[i - 1]);
             if (index->beginnings[i] > 0) look(index, hash, i, BEGINNING, &search);
         }
     }
     size_t most = length < index->longest_ending ? length : index->longest_ending;
-    uint64_t hash = SEED[1];
+    uint64_t hash = ENDING_BEGIN;
     for (size_t i = 1; i <= most; i++) {
-        hash = mixed(hash, (unsigned char)key[length - i]);
+        hash = hash_byte(hash, (unsigned char)key[length - i]);
         if (index->endings[i] > 0) look(index, hash, i, ENDING, &search);
     }
     for (const Entry *entry = index->neither; entry != NULL; entry = entry->next) {
