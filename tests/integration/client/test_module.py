@@ -6,23 +6,14 @@ import pytest
 
 from geartrain import Client, NeedsModule
 from geartrain.registry import Status, Store, hooks
-from geartrain.wire import Endpoint, Link
 
 SCRIPT = "GB().foreach(print).register('k:*', name='keys')\nGB('StreamReader').register('s', name='stream')"
 
 
 @pytest.fixture
-def client(module_server):
-    """A client of a server with the module."""
-    with Client(module_server.url) as client:
-        yield client
-
-
-@pytest.fixture
-def link(module_server):
-    """A connection to the same server."""
-    with Link(Endpoint(module_server.url)) as link:
-        yield link
+def valkey(module_server):
+    """The server of `client` and `link`, in this file: one with the module, of each flavour in turn."""
+    return module_server
 
 
 def hooked(link):

@@ -9,23 +9,9 @@ import pytest
 from geartrain import GearsBuilder, NeedsModule, execute
 from geartrain.wire import Endpoint, Link
 from geartrain.worker.leases import key_events_lease
+from support.keyrecords import keys_reader, noting, records
 from support.waiting import wait_for
 from support.working import Workplace
-
-
-def keys_reader():
-    """A KeysReader."""
-    return GearsBuilder("KeysReader")
-
-
-def noting():
-    """Write down each record; what is written does not trigger: `out:*` is not looked at."""
-    return keys_reader().foreach(lambda record: execute("rpush", "out:seen", repr(record)))
-
-
-def records(place, count):
-    """The records that were written down, once there are so many."""
-    return [eval(text) for text in place.seen(count, "out:seen")]
 
 
 def test_the_first_example_of_the_specification_works_and_comes_to_rest(everywhere):

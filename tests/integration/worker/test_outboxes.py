@@ -4,23 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from geartrain import GearsBuilder, execute, keys
+from geartrain import execute, keys
+from support.keyrecords import keys_reader, noting, records
 from support.waiting import wait_for
-
-
-def keys_reader():
-    """A KeysReader."""
-    return GearsBuilder("KeysReader")
-
-
-def noting():
-    """Write down each record; what is written does not trigger: `out:*` is not looked at."""
-    return keys_reader().foreach(lambda record: execute("rpush", "out:seen", repr(record)))
-
-
-def records(place, count):
-    """The records that were written down, once there are so many."""
-    return [eval(text) for text in place.seen(count, "out:seen")]
 
 
 def outboxes(place):
