@@ -84,6 +84,11 @@ class CommandError(GeartrainError):
         """The first word of the reply (`ERR`, `WRONGTYPE`, `NOGROUP`, ...), the part that servers keep stable."""
         return self.reply.partition(" ")[0]
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the server has no such command: the one answer that has no code of its own."""
+        return self.reply.startswith("ERR unknown command")
+
 
 class NeedsModule(GeartrainError):
     """Something that only the server module can do; the message says how to load it."""

@@ -99,8 +99,7 @@ def read(link: Link) -> Module | None:
     try:
         flat = link.call(HOOK, "LIST")
     except CommandError as error:
-        # The one answer that has no code of its own.
-        if error.reply.startswith("ERR unknown command"):
+        if error.is_unknown:
             return None
         raise
     found = dict(zip(map(shown, flat[::2]), flat[1::2], strict=True))

@@ -31,7 +31,7 @@ class Hold:
         try:
             link.call(_COMMAND, max(1, round(seconds * 1000)))
         except CommandError as error:
-            if "unknown command" not in str(error):
+            if not error.is_unknown:
                 raise
             raise NeedsModule(
                 "atomic() in a worker needs the server module (`geartrain module --loadmodule` prints the line that"
