@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from geartrain import __version__
@@ -12,6 +12,7 @@ from geartrain.cli.health.finding import Finding, failed, ok, warning
 from geartrain.cli.health.registry import Holdings
 from geartrain.cli.health.server import Facts
 from geartrain.errors import CommandError, GeartrainError
+from geartrain.registry.hooks import Hook, is_forbidden, read
 from geartrain.server import find_module
 from geartrain.text import shown
 from geartrain.wire import Link
@@ -26,38 +27,43 @@ _LOAD = "`geartrain module --loadmodule` prints the line for the server's config
 
 def check_module(link: Link, seen: Facts, held: Holdings) -> Iterator[Finding]:
     """Ask the server for its hooks, which only the module can tell."""
+    needed = _sync_registrations(held)
     try:
-        reply = link.call("GEARTRAIN.HOOK", "LIST")
+        module = read(link)
     except CommandError as error:
-        yield _refused(link, error, seen, _sync_registrations(held))
+        yield _forbidden(link) if is_forbidden(error) else _absent(seen, needed)
         return
-    listing = _pairs(reply)
-    sync, hooks = str(listing.get("sync", "unknown")), listing.get("hooks", [])
-    loaded = f"{_version(link)}, {len(hooks)} {'hook' if len(hooks) == 1 else 'hooks'}"
-    if sync == "ok":
+    if module is None:
+        yield _absent(seen, needed)
+        return
+    count = len(module.hooks)
+    loaded = f"{_version(link)}, {count} {'hook' if count == 1 else 'hooks'}"
+    if module.sync is None:
         yield ok(CHECK, f"{loaded}; mode='sync' runs in the server")
     else:
-        needed = _sync_registrations(held)
-        text = f"{loaded}; no mode='sync': {sync}"
+        text = f"{loaded}; no mode='sync': {module.sync}"
         yield failed(CHECK, f"{text}; {needed[0]} needs it") if needed else warning(CHECK, text)
-    yield from _check_hooks(hooks)
+    yield from _check_hooks(module.hooks.values())
 
 
-def _check_hooks(hooks: Sequence[Any]) -> Iterator[Finding]:
-    for name, _version_of_code, error, _captured, dropped in (hook[:5] for hook in hooks if len(hook) >= 5):
-        if error:
-            yield failed(CHECK, f"{shown(name)} does not run in the server: {shown(error)}")
-        if int(dropped):
-            text = f"{shown(name)}: {dropped} events were not kept, as its outbox was full (outboxLimit)"
-            yield warning(CHECK, text, f"geartrain show {shown(name)}")
+def _check_hooks(hooks: Iterable[Hook]) -> Iterator[Finding]:
+    for hook in hooks:
+        if hook.error:
+            yield failed(CHECK, f"{hook.id} does not run in the server: {hook.error}")
+        if hook.dropped:
+            text = f"{hook.id}: {hook.dropped} events were not kept, as its outbox was full (outboxLimit)"
+            yield warning(CHECK, text, f"geartrain show {hook.id}")
 
 
-def _refused(link: Link, error: CommandError, seen: Facts, needed: Sequence[str]) -> Finding:
-    """There is no module, or we may not ask it."""
-    if error.code == "NOPERM":
-        user = _user(link)
-        text = f"user {user!r} may not ask whether the server module is loaded"
-        return warning(CHECK, text, f"ACL SETUSER {user} +geartrain.hook")
+def _forbidden(link: Link) -> Finding:
+    """We may not ask whether there is a module."""
+    user = _user(link)
+    text = f"user {user!r} may not ask whether the server module is loaded"
+    return warning(CHECK, text, f"ACL SETUSER {user} +geartrain.hook")
+
+
+def _absent(seen: Facts, needed: Sequence[str]) -> Finding:
+    """There is no module."""
     if not needed:
         text = "not loaded; only mode='sync', snapshot=True, atomic() and lossless key events need it"
         return ok(CHECK, f"{text} (what to do: {_how(seen)})")
