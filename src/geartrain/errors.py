@@ -5,6 +5,7 @@
     ├── ScriptError              the user's script raised while it was being run
     ├── StepError                a step raised: which step, which record, the user's traceback
     ├── CommandError             the server answered a command with an error
+    ├── ForeignShard             mode='async_local': a command on a key of another shard (also a ValueError)
     ├── NeedsModule              something that only the server module can do
     ├── ServerUnavailable        no connection, or the server cannot serve now (also a ConnectionError)
     ├── RegistryError
@@ -88,6 +89,24 @@ class CommandError(GeartrainError):
     def is_unknown(self) -> bool:
         """Whether the server has no such command: the one answer that has no code of its own."""
         return self.reply.startswith("ERR unknown command")
+
+
+class ForeignShard(GeartrainError, ValueError):
+    """A command on a key of another shard, where the execution is bound to its event's (mode='async_local').
+
+    Attributes:
+        slot: of the key.
+        tag: a hash tag of the event's shard.
+    """
+
+    def __init__(self, slot: int, owner: str, here: str, tag: str) -> None:
+        self.slot = slot
+        self.tag = tag
+        super().__init__(
+            f"the command's key is in slot {slot}, on the shard {owner}; this execution is bound to the shard of its"
+            f" event, {here} (mode='async_local'): put `{{{tag}}}`, which hashtag() gives, into the key's name, or"
+            " register with mode='async'"
+        )
 
 
 class NeedsModule(GeartrainError):

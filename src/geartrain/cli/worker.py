@@ -11,7 +11,7 @@ from geartrain.cli.supervising import attend
 from geartrain.cli.tuning import processes_option, settings_options
 from geartrain.client import Client
 from geartrain.config import WorkerSettings
-from geartrain.wire import Link
+from geartrain.wire import access
 from geartrain.worker.supervisor import Supervisor
 
 
@@ -26,7 +26,7 @@ def command(url: str | None, processes: int, settings: WorkerSettings) -> None:
     """
     endpoint = Client(url).endpoint
     # A wrong address is an error now; a server that goes away later is waited for.
-    with Link(endpoint) as link:
+    with access(endpoint) as link:
         link.call("PING")
     click.echo(f"working for {endpoint.shown} with {processes} {'process' if processes == 1 else 'processes'}")
     with Interrupts() as interrupts:

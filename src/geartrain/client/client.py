@@ -25,7 +25,7 @@ from geartrain.registry import Code, Parcel, Registration, Session, Status, Stor
 from geartrain.registry.store import unknown
 from geartrain.runtime import Context, enter
 from geartrain.text import shown
-from geartrain.wire import Endpoint, Link
+from geartrain.wire import Endpoint, access
 
 _NAME = re.compile(r"[^\s{}]{1,200}")
 _BY_PROGRAM = "-"
@@ -46,8 +46,7 @@ class Client:
 
     def __init__(self, url: str | None = None) -> None:
         self.endpoint = Endpoint(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL)
-        self._link = Link(self.endpoint, "geartrain:client")
-        self._store = Store(self._link)
+        self._made: Store | None = None
 
     # -- scripts -------------------------------------------------------------------------------------------------------
 
@@ -209,9 +208,16 @@ class Client:
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
+    @property
+    def _store(self) -> Store:
+        if self._made is None:
+            self._made = Store(access(self.endpoint, "geartrain:client"))
+        return self._made
+
     def close(self) -> None:
         """Close the connection, if there is one; the client can be used again."""
-        self._link.close()
+        if self._made is not None:
+            self._made.link.close()
 
     def __enter__(self) -> Self:
         return self
@@ -261,7 +267,7 @@ class Client:
     def _user(self) -> str:
         """The ACL user who registers."""
         try:
-            return shown(self._link.call("ACL", "WHOAMI"))
+            return shown(self._store.link.call("ACL", "WHOAMI"))
         except CommandError:
             return "default"
 

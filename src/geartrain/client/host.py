@@ -13,7 +13,7 @@ from geartrain.readers import records
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
 from geartrain.runtime import EXECUTES, Context, call_sites, enter
-from geartrain.wire import Endpoint, Link
+from geartrain.wire import Endpoint, Link, access
 
 
 class SessionHost:
@@ -50,8 +50,9 @@ class SessionHost:
 
     def _need_sync(self, request: RegisterRequest) -> None:
         """Refuse `mode='sync'` where nobody would run it."""
-        with Link(self._endpoint, "geartrain:client") as link:
-            reason = _why_no_sync(link)
+        with access(self._endpoint, "geartrain:client") as link:
+            reasons = [_why_no_sync(link.on(shard)) for shard in link.shards]
+        reason = next((reason for reason in reasons if reason is not None), None)
         if reason is not None:
             raise NeedsModule(
                 f"register({request.pattern!r}): mode='sync' runs inside of the server and needs the server module;"
@@ -71,7 +72,7 @@ class SessionHost:
         context = Context(self._endpoint, "geartrain:run")
         before = enter(context)
         try:
-            with Link(self._endpoint, "geartrain:run:reader") as link:
+            with access(self._endpoint, "geartrain:run:reader") as link:
                 context.begin(pipeline, call_sites(pipeline.tail_calls))
                 results = pipeline(records(request, link, self.dialect), context)
                 context.flush()

@@ -10,10 +10,10 @@ from geartrain.config import Dialect
 from geartrain.readers.keys import key_names, key_records
 from geartrain.readers.python import python_records
 from geartrain.readers.stream import stream_records
-from geartrain.wire import Link
+from geartrain.wire import Access
 
 
-def records(request: RunRequest, link: Link, dialect: Dialect) -> Iterator[Any]:
+def records(request: RunRequest, link: Access, dialect: Dialect) -> Iterator[Any]:
     """The records that a `run()` works on, read as they are needed.
 
     Args:

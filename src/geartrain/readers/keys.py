@@ -7,11 +7,11 @@ from typing import Any
 
 from geartrain.readers.scanning import Page, names
 from geartrain.readers.values import NO_KEY, read_values
-from geartrain.wire import Link
+from geartrain.wire import Access
 
 
 def key_records(
-    link: Link, pattern: str, *, no_scan: bool = False, read_value: bool = True
+    link: Access, pattern: str, *, no_scan: bool = False, read_value: bool = True
 ) -> Iterator[dict[str, Any]]:
     """Give records `{'key', 'value', 'type', 'event': None}`; a key that is gone when its value is read gives none.
 
@@ -28,12 +28,12 @@ def key_records(
                 yield {"key": key, "value": value, "type": kind, "event": None}
 
 
-def key_names(link: Link, pattern: str) -> Iterator[str | bytes]:
+def key_names(link: Access, pattern: str) -> Iterator[str | bytes]:
     """The names of the keys that match a pattern."""
     for page in names(link, pattern):
         yield from _present(link, page) if len(page) == 1 else page
 
 
-def _present(link: Link, page: Page) -> Page:
+def _present(link: Access, page: Page) -> Page:
     """A page of one name may be the pattern itself, which nobody has looked up."""
     return [key for key in page if link.call("EXISTS", key)]

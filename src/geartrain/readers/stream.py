@@ -10,13 +10,13 @@ from geartrain.config import Dialect
 from geartrain.readers.entries import records_of
 from geartrain.readers.scanning import scan
 from geartrain.text import to_bytes
-from geartrain.wire import Link
+from geartrain.wire import Access
 
 PAGE = 1000
 """Entries that are read at once."""
 
 
-def stream_records(link: Link, pattern: str, dialect: Dialect, from_id: str = "0-0") -> Iterator[dict[Any, Any]]:
+def stream_records(link: Access, pattern: str, dialect: Dialect, from_id: str = "0-0") -> Iterator[dict[Any, Any]]:
     """Records of all streams that match a pattern, in the order of the streams' names, then of the ids.
 
     Args:
@@ -38,7 +38,7 @@ def stream_records(link: Link, pattern: str, dialect: Dialect, from_id: str = "0
             start = f"({entries[-1][0]}"
 
 
-def _streams(link: Link, pattern: str) -> list[str | bytes]:
+def _streams(link: Access, pattern: str) -> list[str | bytes]:
     if glob.is_exact(pattern.encode()):
         return [pattern]
     return sorted((name for page in scan(link, pattern, "stream") for name in page), key=to_bytes)

@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from geartrain.errors import CommandError
-from geartrain.wire import Argument, Command, ErrorReply, Link, parse, raise_for
+from geartrain.wire import Access, Argument, Command, ErrorReply, parse, raise_for
 
 NO_KEY = "none"
 """The type of a key that does not exist."""
 
 
-def read_values(link: Link, keys: Sequence[str | bytes], *, values: bool = True) -> list[tuple[str, Any]]:
+def read_values(link: Access, keys: Sequence[str | bytes], *, values: bool = True) -> list[tuple[str, Any]]:
     """(type, value) of each key, seen at one moment; two round trips for up to 1000 keys.
 
     Without `values` every value is None.
@@ -84,7 +84,7 @@ def _has_changed(reply: Any) -> bool:
     return reply is None or reply == []
 
 
-def _read_at_once(link: Link, key: str | bytes) -> tuple[str, Any]:
+def _read_at_once(link: Access, key: str | bytes) -> tuple[str, Any]:
     """Type and value in one transaction: all but one of its reads are refused, or find nothing."""
     commands = [_reading(kind, key) for kind in _READING]
     kind, *replies = link.transaction([("TYPE", key), *commands]) or (NO_KEY,)

@@ -33,7 +33,7 @@ from geartrain.registry.code import Parcel
 from geartrain.registry.records import Registration, Status
 from geartrain.registry.store import Snapshot, Store
 from geartrain.text import shown, to_bytes
-from geartrain.wire import Argument, Command, ErrorReply, Link
+from geartrain.wire import Access, Argument, Command, ErrorReply
 
 HOOK = "GEARTRAIN.HOOK"
 
@@ -90,7 +90,7 @@ class Reconciled:
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(link: Link) -> Module | None:
+def read(link: Access) -> Module | None:
     """The module of this server; None where it has none.
 
     Raises:

@@ -18,7 +18,7 @@ from geartrain.registry.code import Parcel
 from geartrain.registry.records import Registration, Status
 from geartrain.registry.statistics import Execution, Statistics, execution_from
 from geartrain.text import to_bytes
-from geartrain.wire import Command, ErrorReply, Link, raise_for
+from geartrain.wire import Access, Command, ErrorReply, raise_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Store:
         link: a connection to the database.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Access) -> None:
         self.link = link
 
     def version(self) -> int:

@@ -19,7 +19,7 @@ from geartrain import keys
 from geartrain.errors import ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
 from geartrain.runtime.arguments import packed
 from geartrain.runtime.hold import Hold
-from geartrain.wire import Argument, Channel, Endpoint, ErrorReply, Link, raise_for
+from geartrain.wire import Access, Argument, Channel, Endpoint, ErrorReply, access, raise_for
 
 SEND_AT = 32
 """Deferred commands that are sent together, so that the server executes them while the batch goes on here."""
@@ -78,7 +78,6 @@ class Context:
         name: of the connection, in the server's `CLIENT LIST`.
 
     Attributes:
-        link: the connection.
         at: (step number, record) that runs now; set by pipelines whose steps may defer.
         stream: the name of the stream (or the key's) that the running execution's records come from, or None.
         pending: deferred commands whose replies have not been read, each with the `at` of its call.
@@ -87,19 +86,23 @@ class Context:
 
     __slots__ = (
         "_attribution",
+        "_endpoint",
         "_failure",
         "_hold",
+        "_link",
+        "_name",
         "_runner",
         "_unsent",
         "at",
-        "link",
         "pending",
         "stream",
         "tail_calls",
     )
 
     def __init__(self, endpoint: Endpoint, name: str | None = None) -> None:
-        self.link = Link(endpoint, name)
+        self._endpoint = endpoint
+        self._name = name
+        self._link: Access | None = None
         self.at: tuple[int, object] | None = None
         self.stream: str | bytes | None = None
         self.tail_calls: CallSites = frozenset()
@@ -109,6 +112,13 @@ class Context:
         self.pending: list[tuple[bytes, tuple[int, object] | None]] = []
         self._unsent: list[bytes] = []
         self._runner: asyncio.Runner | None = None
+
+    @property
+    def link(self) -> Access:
+        """The connection, or the connections to all shards."""
+        if self._link is None:
+            self._link = access(self._endpoint, self._name)
+        return self._link
 
     def begin(self, pipeline: Attribution, tail_calls: CallSites) -> None:
         """Prepare for an execution of `pipeline`; drops what a failed one left pending."""
@@ -174,7 +184,7 @@ class Context:
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
         try:
-            self.link.send(b"".join(unsent))
+            self.link.send_all(unsent)
         except BaseException as error:
             self._lost(error)
             raise
@@ -224,7 +234,7 @@ class Context:
         if self._hold is not None:
             raise ArgumentError("atomic(): a block of atomic() runs already; one cannot be within another")
         self.flush()
-        self._hold = Hold(self.link, seconds)
+        self._hold = Hold(self.link.at_home(), seconds)
 
     def let_go(self) -> None:
         """End what `hold` began, after all commands that were deferred in it.
@@ -250,7 +260,8 @@ class Context:
 
     def close(self) -> None:
         """Close the connection and the event loop."""
-        self.link.close()
+        if self._link is not None:
+            self._link.close()
         if self._runner is not None:
             self._runner.close()
             self._runner = None

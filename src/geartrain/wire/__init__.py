@@ -1,22 +1,33 @@
-"""Connections: redis-py makes them, hiredis packs and parses, `Link` makes them again."""
+"""Connections: redis-py makes them, hiredis parses, `Link` makes them again, `ClusterLink` has one to each shard."""
 
 from __future__ import annotations
 
+from geartrain.wire.access import Access, access
 from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, parse, raise_for
-from geartrain.wire.endpoint import Endpoint
+from geartrain.wire.cluster import ClusterLink
+from geartrain.wire.endpoint import Address, Endpoint
 from geartrain.wire.link import Link
 from geartrain.wire.scripts import Script
+from geartrain.wire.shard import Shard
+from geartrain.wire.topology import Topology, topology_of
 
 __all__ = [
+    "Access",
+    "Address",
     "Argument",
     "Channel",
+    "ClusterLink",
     "Command",
     "Endpoint",
     "ErrorReply",
     "Link",
     "Script",
+    "Shard",
+    "Topology",
+    "access",
     "pack",
     "pack_all",
     "parse",
     "raise_for",
+    "topology_of",
 ]

@@ -1,6 +1,7 @@
 """A server's address, as users write it, and how a connection to it is made.
 
     redis://[user:password@]host[:port][/db]      rediss://... for TLS (redis-py's query options, such as ssl_ca_certs)
+    redis://[user:password@]host:port,host:port   several nodes of a cluster: the first that answers will do
     unix://[user:password@]/path/to/socket[?db=N]
     redis+sentinel://[user:password@]host:port[,host:port...]/service[/db]      (rediss+sentinel:// for TLS)
 
@@ -10,6 +11,7 @@ redis-py parses the URL, connects, authenticates and speaks TLS; after that the 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -32,11 +34,30 @@ _SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 _SCHEMES = ("redis", "rediss", "unix", *_SENTINEL_SCHEMES)
 
 
+_DEFAULT_PORT = 6379
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """A node's host and TCP port; for a Unix socket its path, and 0."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        if not self.port:
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 class Endpoint:
-    """Where a server is. Immutable; `connect()` may be called from any thread.
+    """Where a server is, or a cluster. Immutable; `connect()` may be called from any thread.
 
     Args:
         url: one of the forms above.
+
+    Attributes:
+        addresses: the nodes that the URL names; none where Sentinels are asked.
 
     Raises:
         ArgumentError: the URL is none of them.
@@ -52,7 +73,9 @@ class Endpoint:
             )
         try:
             self._sentinel = _parse_sentinel(url, _SENTINEL_SCHEMES[scheme]) if scheme in _SENTINEL_SCHEMES else None
-            self._pool = None if self._sentinel else _pool(url)
+            urls = [] if self._sentinel else _node_urls(url)
+            self._pools = [_pool(item) for item in urls]
+            self.addresses = tuple(_address(pool) for pool in self._pools)
         except ValueError as error:
             raise ArgumentError(f"url: {self.shown!r}: {error}") from error
 
@@ -67,12 +90,29 @@ class Endpoint:
     @property
     def database(self) -> int:
         """The number of the database that the URL selects."""
-        if self._pool is not None:
-            return int(self._pool.connection_kwargs.get("db") or 0)
+        if self._pools:
+            return int(self._pools[0].connection_kwargs.get("db") or 0)
         return self._sentinel.database if self._sentinel else 0
 
+    @property
+    def address(self) -> Address:
+        """The first node that the URL names; where Sentinels are asked, the service's name."""
+        if self.addresses:
+            return self.addresses[0]
+        return Address(self._sentinel.service if self._sentinel else "", 0)
+
+    def at(self, address: Address) -> Endpoint:
+        """Another node of the same cluster: the same login, options and TLS."""
+        if address in self.addresses and len(self.addresses) == 1:
+            return self
+        parts = urlsplit(self.url)
+        login = "".join(parts.netloc.rpartition("@")[:2])
+        scheme = "redis" if parts.scheme == "unix" else parts.scheme
+        path = "" if parts.scheme == "unix" else parts.path
+        return Endpoint(parts._replace(scheme=scheme, netloc=f"{login}{address}", path=path).geturl())
+
     def connect(self, name: str | None = None) -> Channel:
-        """A new connection, ready for commands.
+        """A new connection, ready for commands; to the first node that takes one, where the URL names several.
 
         Args:
             name: shown in the server's `CLIENT LIST`.
@@ -81,8 +121,14 @@ class Endpoint:
             ServerUnavailable: no connection, or the server is loading its data.
             CommandError: the server refuses the login or the database.
         """
+        for pool in self._pools[:-1]:
+            with suppress(ServerUnavailable):
+                return self._connect(pool, name)
+        return self._connect(self._pools[-1] if self._pools else None, name)
+
+    def _connect(self, pool: ConnectionPool | None, name: str | None) -> Channel:
         try:
-            pool = self._pool or self._sentinel_pool()
+            pool = pool or self._sentinel_pool()
             # Not `make_connection`: the pool counts what it makes, and stops at 100, however many were closed since.
             connection = pool.connection_class(**pool.connection_kwargs)
             connection.connect()
@@ -135,6 +181,23 @@ def _parse_sentinel(url: str, scheme: str) -> _SentinelAddress:
     query = parse_qs(parts.query)
     address.query = "?" + "&".join(f"{key}={quote(value[0])}" for key, value in query.items()) if query else ""
     return address
+
+
+def _node_urls(url: str) -> list[str]:
+    """A URL for each of the nodes that `url` names, separated by commas."""
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    if parts.scheme == "unix" or "," not in hosts:
+        return [url]
+    names = [name for name in hosts.split(",") if name]
+    return [parts._replace(netloc=login + at + name).geturl() for name in names]
+
+
+def _address(pool: ConnectionPool) -> Address:
+    options = pool.connection_kwargs
+    if "path" in options:
+        return Address(str(options["path"]), 0)
+    return Address(str(options.get("host") or "localhost"), int(options.get("port") or _DEFAULT_PORT))
 
 
 def _host_port(text: str) -> tuple[str, int]:

@@ -13,6 +13,7 @@ from geartrain.errors import ServerUnavailable
 from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, raise_for
 from geartrain.wire.endpoint import COMMAND_TIMEOUT, Endpoint
 from geartrain.wire.scripts import Script
+from geartrain.wire.shard import Shard
 
 PIPELINE = 1000
 """Commands that are sent before their replies are read; bounds what the server must hold of our replies."""
@@ -33,6 +34,25 @@ class Link:
         self._timeout = timeout
         self._channel: Channel | None = None
         self._loaded: set[str] = set()
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The one shard that a server is."""
+        return (Shard(self.endpoint.address),)
+
+    def on(self, shard: Shard) -> Link:
+        """The connection to a shard: this one."""
+        del shard
+        return self
+
+    def shard_of(self, key: Argument) -> Shard:
+        """The shard that serves a key: the one that there is."""
+        del key
+        return self.shards[0]
+
+    def at_home(self) -> Link:
+        """The connection for commands without a key: this one."""
+        return self
 
     @property
     def channel(self) -> Channel:
@@ -126,6 +146,10 @@ class Link:
         """Send packed commands and read that many replies, error replies as values."""
         self.send(packed)
         return self.replies(count)
+
+    def send_all(self, packed: Sequence[bytes]) -> None:
+        """As `send`, for several."""
+        self.send(b"".join(packed))
 
     def send(self, packed: bytes) -> None:
         """Send packed commands; their replies are read by `replies`, all of them before anything else is sent."""

@@ -19,7 +19,7 @@ from typing import cast
 from geartrain import keys
 from geartrain.errors import GeartrainError
 from geartrain.text import shown
-from geartrain.wire import Argument, ErrorReply, Link, Script
+from geartrain.wire import Access, Argument, ErrorReply, Script
 from geartrain.worker.leases import COMMIT, KEY_EVENTS
 from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
@@ -46,7 +46,7 @@ class Committer:
 
     def __init__(
         self,
-        link: Link,
+        link: Access,
         token: str,
         interval: float,
         lost: Callable[[Partition], None],

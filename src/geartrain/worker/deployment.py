@@ -18,7 +18,7 @@ from geartrain.pipeline.describe import user_trace
 from geartrain.readers.entries import before
 from geartrain.registry import Code, Registration, Store, open_parcel
 from geartrain.runtime import EXECUTES, CallSites, Context, call_sites, enter
-from geartrain.wire import Endpoint, Link
+from geartrain.wire import Endpoint, access
 from geartrain.worker.leases import Beginning
 from geartrain.worker.policy import Policy
 
@@ -147,7 +147,7 @@ class Loader:
 
     def _codes(self) -> tuple[Code, ...] | None:
         """The code of the session; None where it is not that of these registrations any more."""
-        with Link(self._endpoint) as link:
+        with access(self._endpoint) as link:
             parcel = Store(link).parcel(self._registrations[0].session)
         return open_parcel(parcel) if parcel.version == self._registrations[0].code_version else None
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from geartrain import keys
 from geartrain.errors import GeartrainError
 from geartrain.glob import is_exact, matches
 from geartrain.text import to_bytes
-from geartrain.wire import Link
+from geartrain.wire import Access, Link
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -36,7 +36,7 @@ class Discovery:
         found: called (from the thread) after a scan that found other streams than the one before.
     """
 
-    def __init__(self, link: Link, interval: float, found: Callable[[], None]) -> None:
+    def __init__(self, link: Access, interval: float, found: Callable[[], None]) -> None:
         self._link = link
         self._interval = interval
         self._found = found
@@ -96,17 +96,21 @@ class Discovery:
     def _scan(self, patterns: frozenset[bytes]) -> None:
         found: dict[bytes, set[bytes]] = {pattern: set() for pattern in patterns}
         match = next(iter(patterns)) if len(patterns) == 1 else b"*"
-        cursor: str | int = 0
-        while True:
-            cursor, page = self._link.call("SCAN", cursor, "MATCH", match, "COUNT", _PAGE, "TYPE", "stream")
-            for name in map(to_bytes, page):
-                if not name.startswith(keys.PREFIX):
-                    for pattern in patterns:
-                        if matches(pattern, name):
-                            found[pattern].add(name)
-            if cursor == "0" or self._stopping:
-                break
+        for shard in self._link.shards:
+            for name in self._names(self._link.on(shard), match):
+                for pattern in patterns:
+                    if matches(pattern, name):
+                        found[pattern].add(name)
         streams = {pattern: frozenset(names) for pattern, names in found.items()}
         if streams != self._streams:
             self._streams = streams
             self._found()
+
+    def _names(self, link: Link, match: bytes) -> Iterator[bytes]:
+        """The streams of one shard, Geartrain's own left out."""
+        cursor: str | int = 0
+        while not self._stopping:
+            cursor, page = link.call("SCAN", cursor, "MATCH", match, "COUNT", _PAGE, "TYPE", "stream")
+            yield from (name for name in map(to_bytes, page) if not name.startswith(keys.PREFIX))
+            if cursor == "0":
+                return

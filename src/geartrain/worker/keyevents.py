@@ -22,7 +22,7 @@ from geartrain.readers.values import read_values
 from geartrain.registry import Registration
 from geartrain.runtime import Context
 from geartrain.text import to_bytes, to_text
-from geartrain.wire import ErrorReply, Link, pack, pack_all, raise_for
+from geartrain.wire import Access, ErrorReply, Link, pack, pack_all, raise_for
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.notifications import Missing, classes_for, ensure_notifications
 from geartrain.worker.partition import Partition
@@ -73,7 +73,7 @@ class KeyEvents:
         trouble: called with a partition and the reason why its events may not come.
     """
 
-    def __init__(self, link: Link, trouble: Callable[[Partition, str], None]) -> None:
+    def __init__(self, link: Access, trouble: Callable[[Partition, str], None]) -> None:
         self._link = link
         self._trouble = trouble
         self._condition = threading.Condition()

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from geartrain import keys
-from geartrain.wire import Argument, ErrorReply, Link, Script
+from geartrain.wire import Access, Argument, ErrorReply, Script
 from geartrain.worker.assignment import PartitionKey
 
 _PACKAGE = "geartrain.worker"
@@ -86,7 +86,7 @@ class Leases:
         ttl: seconds.
     """
 
-    def __init__(self, link: Link, token: str, ttl: float) -> None:
+    def __init__(self, link: Access, token: str, ttl: float) -> None:
         self._link = link
         self._token = token
         self._ttl_ms = max(1, round(ttl * 1000))

@@ -12,7 +12,7 @@ from typing import Any
 
 from geartrain import keys
 from geartrain.registry.code import PYTHON
-from geartrain.wire import Command, ErrorReply, Link, raise_for
+from geartrain.wire import Access, Command, ErrorReply, raise_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Membership:
         ttl: seconds that an entry counts after its last beat.
     """
 
-    def __init__(self, link: Link, worker: str, ttl: float) -> None:
+    def __init__(self, link: Access, worker: str, ttl: float) -> None:
         self._link = link
         self._worker = worker
         self._ttl = ttl
@@ -78,7 +78,7 @@ class Membership:
         self._link.call("HDEL", keys.WORKERS, self._worker)
 
 
-def live(link: Link) -> dict[str, Member]:
+def live(link: Access) -> dict[str, Member]:
     """The live workers, for those who only look."""
     now, flat = map(_checked, link.pipeline([("TIME",), ("HGETALL", keys.WORKERS)]))
     return parse(flat, _server_time(now))[0]

@@ -21,7 +21,7 @@ from geartrain import keys
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.readers.entries import id_parts
 from geartrain.text import to_bytes
-from geartrain.wire import Argument, ErrorReply, Link, pack
+from geartrain.wire import Access, Argument, ErrorReply, Link, pack
 from geartrain.wire.channel import UNAVAILABLE
 from geartrain.worker.buffer import weight
 from geartrain.worker.partition import Partition
@@ -61,7 +61,13 @@ class StreamReading:
     """
 
     def __init__(
-        self, link: Link, worker: str, block: float, budget: int, memory: int, trouble: Callable[[Partition, str], None]
+        self,
+        link: Link,
+        worker: str,
+        block: float,
+        budget: int,
+        memory: int,
+        trouble: Callable[[Partition, str], None],
     ) -> None:
         self._link = link
         self._wake_key = keys.wake(worker)
@@ -88,7 +94,7 @@ class StreamReading:
         """Start the thread."""
         self._thread.start()
 
-    def set_partitions(self, partitions: Iterable[Partition], link: Link) -> None:
+    def set_partitions(self, partitions: Iterable[Partition], link: Access) -> None:
         """Read these from now on, and no others."""
         by_stream: dict[bytes, list[Partition]] = {}
         for partition in partitions:
@@ -98,7 +104,7 @@ class StreamReading:
             self._misfits = {stream: at for stream, at in self._misfits.items() if stream in by_stream}
         self.wake(link)
 
-    def wake(self, link: Link) -> None:
+    def wake(self, link: Access) -> None:
         """Look again at what to read, now; `link` is the calling thread's."""
         with self._condition:
             self._changed = True
@@ -115,7 +121,7 @@ class StreamReading:
             except GeartrainError:
                 logger.debug("no wake-up: the server is away, and the read with it")
 
-    def stop(self, deadline: float, link: Link) -> None:
+    def stop(self, deadline: float, link: Access) -> None:
         """End the thread, until a time of `time.monotonic`."""
         self._stopping = True
         self.wake(link)

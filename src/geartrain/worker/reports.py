@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from geartrain.registry.statistics import Delta, report
-from geartrain.wire import Link
+from geartrain.wire import Access
 from geartrain.worker.partition import Partition
 
 logger = logging.getLogger("geartrain.worker")
@@ -25,7 +25,7 @@ class Reports:
         history: executions that a registration's history keeps.
     """
 
-    def __init__(self, link: Link, worker: str, history: int) -> None:
+    def __init__(self, link: Access, worker: str, history: int) -> None:
         self._link = link
         self._worker = worker
         self._history = history

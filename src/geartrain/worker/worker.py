@@ -32,7 +32,7 @@ from geartrain.readers.entries import id_parts
 from geartrain.registry import Registration, Snapshot, Store
 from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
-from geartrain.wire import Endpoint, Link
+from geartrain.wire import Access, Endpoint, access
 from geartrain.worker.assignment import share
 from geartrain.worker.capture import Capture
 from geartrain.worker.committer import Committer
@@ -104,7 +104,7 @@ class Worker:
         self._reports = Reports(self._link, self.id, settings.history)
         self._pool = Pool(endpoint, settings.threads, time.monotonic)
         self._reading = StreamReading(
-            self._connection("read"),
+            self._connection("read").at_home(),
             self.id,
             settings.block,
             settings.read_budget,
@@ -130,10 +130,10 @@ class Worker:
         self._removed: set[str] = set()
         self._assigned = self._away = False
 
-    def _connection(self, purpose: str) -> Link:
+    def _connection(self, purpose: str) -> Access:
         # Long enough for a blocking read; short enough that a silent network is noticed within the lease time.
         timeout = self._settings.block + max(1.0, self._settings.lease_ttl / 3)
-        return Link(self._endpoint, f"geartrain:{purpose}:{self.id}", timeout)
+        return access(self._endpoint, f"geartrain:{purpose}:{self.id}", timeout)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

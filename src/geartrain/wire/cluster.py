@@ -1,0 +1,417 @@
+"""All shards of a cluster behind the interface of one `Link`: each command goes to the node that serves its first key.
+
+What a node redirects was not executed there, so it is sent again where it belongs: MOVED (the slot is another node's),
+ASK (this key has been moved already, the slot not yet), TRYAGAIN (some of the keys have). Commands on keys of one slot
+keep their order; those of different shards are executed side by side.
+
+A command without a key goes to the shard of `home`: of the registry, unless somebody says otherwise. A transaction goes
+to the shard of its first key; one that comes to another node than the WATCH before it does nothing, as if the key had
+changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import hiredis
+from redis.crc import key_slot
+
+from geartrain import keys
+from geartrain.errors import CommandError, ForeignShard, ServerUnavailable
+from geartrain.text import to_bytes
+from geartrain.wire.channel import UNAVAILABLE, Argument, Channel, Command, ErrorReply, pack, raise_for
+from geartrain.wire.commandkeys import CommandKeys
+from geartrain.wire.endpoint import COMMAND_TIMEOUT, Address, Endpoint
+from geartrain.wire.link import PIPELINE, Link
+from geartrain.wire.scripts import Script
+from geartrain.wire.shard import Shard
+from geartrain.wire.topology import Topology
+
+PATIENCE = 5.0
+"""Seconds that a command is sent again while nodes redirect it; a slot that moves settles in far less."""
+
+_AGAIN = 0.01
+"""Seconds until a command that got TRYAGAIN is sent again, or one that was redirected for a second time."""
+
+REGISTRY_SLOT: int = key_slot(keys.VERSION)
+
+ScriptCall = tuple[Script, Sequence[Argument], Sequence[Argument]]
+
+
+@dataclass(slots=True)
+class _Routed:
+    """A packed command on its way.
+
+    Attributes:
+        packed: the command.
+        slot: of its first key; None: it has none.
+        address: where it was sent.
+        asking: whether it goes to a node that is still importing the slot.
+        reply: what came back.
+    """
+
+    packed: bytes
+    slot: int | None
+    address: Address | None = None
+    asking: bool = False
+    reply: Any = field(default=None)
+
+
+class ClusterLink:
+    """Access to all shards, for one thread; what `Link` is for one server.
+
+    Args:
+        endpoint: the cluster.
+        topology: its shards; shared with others.
+        name: shown in the servers' `CLIENT LIST`.
+        timeout: seconds without a byte from a server after which its connection counts as lost.
+
+    Attributes:
+        home: the slot whose shard gets commands without a key.
+        bound: only the shard of `home` is to be reached: a command on a key elsewhere raises ForeignShard.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, topology: Topology, name: str | None = None, timeout: float = COMMAND_TIMEOUT
+    ) -> None:
+        self.endpoint = endpoint
+        self.topology = topology
+        self.home = REGISTRY_SLOT
+        self.bound = False
+        self._name = name
+        self._timeout = timeout
+        self._links: dict[Address, Link] = {}
+        self._outstanding: deque[_Routed] = deque()
+        self._watched: tuple[Link, Channel] | None = None
+        self._keys: CommandKeys | None = None
+
+    # -- shards --------------------------------------------------------------------------------------------------------
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """The shards as they are known."""
+        return self.topology.shards
+
+    def on(self, shard: Shard) -> Link:
+        """The connection to a shard's primary; it redirects nothing."""
+        return self._link(shard.primary)
+
+    def shard_of(self, key: Argument) -> Shard:
+        """The shard that serves a key.
+
+        Raises:
+            ServerUnavailable: nobody does.
+        """
+        return self.topology.shard_of(_slot_of(key))
+
+    def at_home(self) -> Link:
+        """The connection to the shard of `home`."""
+        return self._link(self._address(None))
+
+    def _link(self, address: Address) -> Link:
+        link = self._links.get(address)
+        if link is None:
+            link = self._links[address] = Link(self.endpoint.at(address), self._name, self._timeout)
+        return link
+
+    @property
+    def channel(self) -> Channel:
+        """The connected channel to the shard of `home`."""
+        return self.at_home().channel
+
+    def is_on(self, channel: Channel) -> bool:
+        """Whether it is still one of the connections; asks no server."""
+        return any(link.is_on(channel) for link in self._links.values())
+
+    # -- commands ------------------------------------------------------------------------------------------------------
+
+    def call(self, *command: Argument) -> Any:
+        """One command; its reply. Raises as `Link.call`, and ForeignShard where the link is `bound`."""
+        reply = self._send_routed([_Routed(pack(command), self._slot(command))])[0]
+        if isinstance(reply, ErrorReply):
+            self._raise(reply, command)
+        if str(command[0]).upper() == "WATCH":
+            link = self._link(self._address(self._slot(command)))
+            self._watched = (link, link.channel)
+        return reply
+
+    def call_packed(self, packed: bytes, name: Argument) -> Any:
+        """One packed command of that name; as `call`."""
+        reply = self._send_routed([self._routed(packed)])[0]
+        if isinstance(reply, ErrorReply):
+            self._raise(reply, (name,))
+        return reply
+
+    def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """Several commands, each shard's sent together; their replies in order, error replies as values.
+
+        Raises:
+            ServerUnavailable: a connection was lost; any number of the commands may have been executed.
+        """
+        if commands and str(commands[0][0]).upper() == "WATCH":
+            return [self.call(*commands[0]), *self.pipeline(commands[1:])]
+        replies: list[Any] = []
+        for start in range(0, len(commands), PIPELINE):
+            part = commands[start : start + PIPELINE]
+            replies += self._send_routed([_Routed(pack(command), self._slot(command)) for command in part])
+        return replies
+
+    def transaction(self, commands: Sequence[Command]) -> list[Any] | None:
+        """Several commands in MULTI/EXEC, all on keys of one slot; None where a watched key has changed.
+
+        Raises:
+            CommandError: one of them was refused; none was executed.
+        """
+        slots = [slot for slot in map(self._slot, commands) if slot is not None]
+        watched, self._watched = self._watched, None
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            link = self._link(self._address(slots[0] if slots else None))
+            if watched is not None and not (watched[0] is link and link.is_on(watched[1])):
+                return None
+            try:
+                return link.transaction(commands)
+            except CommandError as error:
+                if not self._redirects(ErrorReply(error.reply), link.endpoint.address):
+                    raise
+            except ServerUnavailable:
+                self.topology.suspect()
+                raise
+            if watched is not None or time.monotonic() > deadline:
+                return None
+            self._settle()
+
+    def script(self, script: Script, names: Sequence[Argument], args: Sequence[Argument] = ()) -> Any:
+        """Run a Lua script on the shard of its first key; its reply."""
+        reply = self.scripts([(script, names, args)])[0]
+        if isinstance(reply, ErrorReply):
+            self._raise(reply, ("EVALSHA", script.sha))
+        return reply
+
+    def scripts(self, calls: Iterable[ScriptCall]) -> list[Any]:
+        """Run several Lua scripts, each shard's sent together; their replies, error replies as values."""
+        calls = list(calls)
+        replies: list[Any] = [None] * len(calls)
+        by_address: dict[Address, list[int]] = {}
+        for at, (_, names, _) in enumerate(calls):
+            by_address.setdefault(self._address(_slot_of(names[0])), []).append(at)
+        again: list[int] = []
+        for address, places in by_address.items():
+            answers = self._scripts_on(address, [calls[at] for at in places])
+            for at, reply in zip(places, answers, strict=True):
+                replies[at] = reply
+                if isinstance(reply, ErrorReply) and _is_redirect(reply):
+                    again.append(at)
+        routed = [self._as_eval(calls[at]) for at in again]
+        for at, reply in zip(again, self._send_routed(routed) if routed else (), strict=True):
+            replies[at] = reply
+        return replies
+
+    def _scripts_on(self, address: Address, calls: list[ScriptCall]) -> list[Any]:
+        try:
+            return self._link(address).scripts(calls)
+        except ServerUnavailable:
+            self._lost(address)
+            raise
+
+    def _as_eval(self, call: ScriptCall) -> _Routed:
+        script, names, args = call
+        return _Routed(pack(("EVAL", script.source, len(names), *names, *args)), _slot_of(names[0]))
+
+    # -- commands that are sent now and answered later -----------------------------------------------------------------
+
+    def send_all(self, packed: Sequence[bytes]) -> None:
+        """Send packed commands; their replies are read by `replies`, all of them before anything else is sent."""
+        batch = [self._routed(item) for item in packed]
+        self._outstanding.extend(batch)
+        try:
+            self._send(batch)
+        except BaseException:
+            self.close()
+            raise
+
+    def replies(self, count: int) -> list[Any]:
+        """Read the replies of what was sent, error replies as values."""
+        if len(self._outstanding) < count:
+            raise ServerUnavailable(f"{self.endpoint.shown}: the connection was lost before the replies came")
+        batch = [self._outstanding.popleft() for _ in range(count)]
+        self._receive(batch)
+        self._redirect(batch)
+        return [item.reply for item in batch]
+
+    # -- routing -------------------------------------------------------------------------------------------------------
+
+    def _slot(self, command: Command) -> int | None:
+        key = self._command_keys().first(command)
+        return None if key is None else _slot_of(key)
+
+    def _routed(self, packed: bytes) -> _Routed:
+        return _Routed(packed, self._slot(_unpacked(packed)))
+
+    def _command_keys(self) -> CommandKeys:
+        if self._keys is None:
+            self._keys = self.topology.command_keys()
+        return self._keys
+
+    def _address(self, slot: int | None) -> Address:
+        self.topology.refresh_if_stale()
+        home = self.topology.address_of(self.home)
+        if slot is None:
+            return home
+        address = self.topology.address_of(slot)
+        if self.bound and address != home:
+            raise ForeignShard(slot, str(address), str(home), self.topology.shard_of(self.home).tag)
+        return address
+
+    def _send_routed(self, batch: list[_Routed]) -> list[Any]:
+        """Send, read, and send again what was redirected; the replies."""
+        try:
+            self._send(batch)
+            self._receive(batch)
+        except BaseException:
+            # Replies of other nodes may still be on their way.
+            self._drop(batch)
+            raise
+        self._redirect(batch)
+        return [item.reply for item in batch]
+
+    def _send(self, batch: Sequence[_Routed]) -> None:
+        if len(batch) == 1:
+            item = batch[0]
+            item.address = self._address(item.slot)
+            self._send_to(item.address, item.packed)
+            return
+        by_address: dict[Address, list[bytes]] = {}
+        for item in batch:
+            item.address = self._address(item.slot)
+            by_address.setdefault(item.address, []).append(item.packed)
+        for address, packed in by_address.items():
+            self._send_to(address, b"".join(packed))
+
+    def _send_to(self, address: Address, packed: bytes) -> None:
+        try:
+            self._link(address).send(packed)
+        except ServerUnavailable:
+            self._lost(address)
+            raise
+
+    def _receive(self, batch: Sequence[_Routed]) -> None:
+        by_address: dict[Address, list[_Routed]] = {}
+        for item in batch:
+            if item.address is not None:
+                by_address.setdefault(item.address, []).append(item)
+        for address, items in by_address.items():
+            try:
+                replies = self._link(address).replies(len(items))
+            except ServerUnavailable:
+                self._lost(address)
+                raise
+            for item, reply in zip(items, replies, strict=True):
+                item.reply = reply
+
+    def _redirect(self, batch: Sequence[_Routed]) -> None:
+        """Send again, one after the other, what was redirected, until it is executed or patience ends."""
+        deadline = time.monotonic() + PATIENCE
+        for item in batch:
+            tries = 0
+            while isinstance(item.reply, ErrorReply) and self._redirects(item.reply, item.address, item):
+                tries += 1
+                if time.monotonic() > deadline:
+                    raise ServerUnavailable(f"{self.endpoint.shown}: after {PATIENCE:g} s still: {item.reply.text}")
+                if tries > 1 or not item.asking:
+                    self._settle(short=tries == 1)
+                self._once(item)
+
+    def _once(self, item: _Routed) -> None:
+        address = item.address if item.asking and item.address else self._address(item.slot)
+        item.address = address
+        link = self._link(address)
+        try:
+            if item.asking:
+                item.reply = link.exchange(pack(("ASKING",)) + item.packed, 2)[1]
+            else:
+                item.reply = link.exchange(item.packed, 1)[0]
+        except ServerUnavailable:
+            self._lost(address)
+            raise
+        item.asking = False
+
+    def _redirects(self, reply: ErrorReply, address: Address | None, item: _Routed | None = None) -> bool:
+        """Whether the reply says to go elsewhere; notes where."""
+        kind, _, rest = reply.text.partition(" ")
+        if kind in {"MOVED", "ASK"}:
+            slot, _, where = rest.partition(" ")
+            target = _target(where, address)
+            if kind == "MOVED":
+                self.topology.moved(int(slot), target)
+            elif item is not None:
+                item.address, item.asking = target, True
+            return True
+        return kind == "TRYAGAIN"
+
+    def _settle(self, *, short: bool = False) -> None:
+        self.topology.refresh_if_stale()
+        if not short:
+            time.sleep(_AGAIN)
+
+    def _raise(self, reply: ErrorReply, command: Command) -> NoReturn:
+        if CommandError("", reply.text).code in UNAVAILABLE:
+            self.topology.suspect()
+        raise_for(reply, command)
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def _lost(self, address: Address) -> None:
+        self.topology.suspect()
+        link = self._links.pop(address, None)
+        if link is not None:
+            link.close()
+
+    def _drop(self, batch: Iterable[_Routed]) -> None:
+        for address in {item.address for item in batch if item.address is not None}:
+            link = self._links.get(address)
+            if link is not None:
+                link.close()
+
+    def close(self) -> None:
+        """Close all connections; the link can be used again."""
+        self._outstanding.clear()
+        self._watched = None
+        links, self._links = self._links, {}
+        for link in links.values():
+            link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _slot_of(key: Argument) -> int:
+    return int(key_slot(to_bytes(key) if isinstance(key, str | bytes) else str(key).encode()))
+
+
+def _unpacked(packed: bytes) -> list[bytes]:
+    reader = hiredis.Reader()
+    reader.feed(packed)
+    words: list[bytes] = reader.gets()
+    return words
+
+
+def _is_redirect(reply: ErrorReply) -> bool:
+    return reply.text.startswith(("MOVED ", "ASK ", "TRYAGAIN"))
+
+
+def _target(where: str, asked: Address | None) -> Address:
+    """`host:port` of a redirection; a node that does not know its own host means the one that was asked."""
+    host, _, port = where.rpartition(":")
+    host = host.strip("[]")
+    return Address(host or (asked.host if asked else ""), int(port))

@@ -1,0 +1,259 @@
+"""Which server serves which slot: the shards of a cluster, or the one server that there is.
+
+A `Topology` is shared by all connections of a process to one database. It is made of what the nodes themselves say
+(`CLUSTER SLOTS`), asked when something shows that it has changed: a MOVED reply, a node that does not answer,
+CLUSTERDOWN. Of two nodes that say different things the one with the later epoch is believed: after a failover the old
+primary, and whoever is cut off with it, go on telling the old story.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
+from geartrain.text import to_bytes
+from geartrain.wire.channel import ErrorReply
+from geartrain.wire.commandkeys import CommandKeys, Words
+from geartrain.wire.endpoint import Address, Endpoint
+from geartrain.wire.link import Link
+from geartrain.wire.shard import Shard
+
+logger = logging.getLogger("geartrain.wire")
+
+ASK_TIMEOUT = 2.0
+"""Seconds without a byte after which another node is asked for the slots."""
+
+QUIET = 0.1
+"""Seconds between two refreshes, at least, however many connections ask for one."""
+
+
+class Topology:
+    """The shards of one database. Thread-safe.
+
+    Args:
+        endpoint: one node, or several.
+
+    Attributes:
+        clustered: whether it is a cluster at all.
+        version: grows whenever the shards or their slots are other ones.
+
+    Raises:
+        ServerUnavailable: no node answers.
+        CommandError: the nodes refuse to tell.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.version = 0
+        self._lock = threading.Lock()
+        self._shards: tuple[Shard, ...] = ()
+        self._starts: list[int] = []
+        self._owners: list[tuple[int, Shard]] = []
+        self._patches: dict[int, Address] = {}
+        self._epoch = -1
+        self._asked = 0
+        self._fresh_until = 0.0
+        self._stale = False
+        self._keys: CommandKeys | None = None
+        self.clustered = _is_clustered(endpoint)
+        if self.clustered:
+            self.refresh()
+        else:
+            self._take([Shard(endpoint.address)])
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """All of them, in order of their first slot."""
+        return self._shards
+
+    def shard_of(self, slot: int) -> Shard:
+        """The shard that serves a slot.
+
+        Raises:
+            ServerUnavailable: nobody serves it.
+        """
+        at = bisect_right(self._starts, slot) - 1
+        if at >= 0 and slot <= self._owners[at][0]:
+            return self._owners[at][1]
+        self.suspect()
+        raise ServerUnavailable(f"{self.endpoint.shown}: no node of the cluster serves slot {slot}")
+
+    def address_of(self, slot: int) -> Address:
+        """Where a slot is served, as far as is known: by the last MOVED about it, or by its shard.
+
+        Raises:
+            ServerUnavailable: nobody serves it.
+        """
+        return self._patches.get(slot) or self.shard_of(slot).primary
+
+    def command_keys(self) -> CommandKeys:
+        """Where commands have their keys; asked of a node once.
+
+        Raises:
+            ServerUnavailable: the nodes cannot be reached.
+        """
+        if self._keys is None:
+            with Link(self.endpoint) as link:
+                self._keys = CommandKeys(link.call("COMMAND"), self._ask_keys)
+        return self._keys
+
+    def _ask_keys(self, command: Words) -> Sequence[Any]:
+        with Link(self.endpoint) as link:
+            reply = link.pipeline([("COMMAND", "GETKEYS", *command)])[0]
+        return reply if isinstance(reply, list) else []
+
+    def moved(self, slot: int, address: Address) -> None:
+        """A node says that another one serves the slot."""
+        with self._lock:
+            self._patches[slot] = address
+            self._stale = True
+
+    def suspect(self) -> None:
+        """Something was not as it should be: `refresh` is to ask the nodes again."""
+        self._stale = True
+
+    def refresh_if_stale(self) -> bool:
+        """Ask the nodes again where something was not as expected; whether the shards are other ones now.
+
+        Never raises: what is known stays in use until a node answers.
+        """
+        if not self.clustered or not self._stale or time.monotonic() < self._fresh_until:
+            return False
+        before = self.version
+        try:
+            self.refresh()
+        except GeartrainError as error:
+            logger.debug("no node tells the slots: %s", error)
+            self._fresh_until = time.monotonic() + QUIET
+        return self.version != before
+
+    def refresh(self) -> None:
+        """Ask the nodes.
+
+        Raises:
+            ServerUnavailable: none of them answers.
+            CommandError: they refuse to tell.
+        """
+        if not self.clustered:
+            return
+        with self._lock:
+            if time.monotonic() < self._fresh_until:
+                return
+            self._stale = False
+            self._patches = {}
+            self._ask()
+            self._fresh_until = time.monotonic() + QUIET
+
+    def _ask(self) -> None:
+        """Take the first answer that is not older than what is known; else the newest of the others."""
+        best: tuple[int, list[Shard]] | None = None
+        failure: GeartrainError | None = None
+        for address in self._candidates():
+            try:
+                epoch, healthy, shards = _told(self.endpoint.at(address), address)
+            except GeartrainError as error:
+                failure = error
+                continue
+            if shards and (best is None or epoch > best[0]):
+                best = (epoch, shards)
+            if shards and healthy and epoch >= self._epoch:
+                break
+        if best is None:
+            self._stale = True
+            raise failure or ServerUnavailable(f"{self.endpoint.shown}: the cluster's nodes serve no slots yet")
+        self._epoch = max(self._epoch, best[0])
+        self._take(best[1])
+
+    def _candidates(self) -> Iterable[Address]:
+        """All nodes that are known, another one first each time."""
+        known = [shard.primary for shard in self._shards]
+        replicas = [address for shard in self._shards for address in shard.replicas]
+        order = list(dict.fromkeys([*known, *replicas, *self.endpoint.addresses]))
+        self._asked += 1
+        start = self._asked % len(order)
+        return [*order[start:], *order[:start]]
+
+    def _take(self, shards: Sequence[Shard]) -> None:
+        ordered = tuple(sorted(shards, key=lambda shard: shard.slots))
+        if ordered == self._shards:
+            self._shards = ordered
+            return
+        spans = sorted((first, last, shard) for shard in ordered for first, last in shard.slots)
+        self._shards = ordered
+        self._starts = [first for first, _, _ in spans]
+        self._owners = [(last, shard) for _, last, shard in spans]
+        self.version += 1
+
+
+_known: WeakKeyDictionary[Endpoint, Topology] = WeakKeyDictionary()
+_known_lock = threading.Lock()
+
+
+def topology_of(endpoint: Endpoint) -> Topology:
+    """The topology that all connections of an endpoint share; the nodes are asked the first time.
+
+    Raises:
+        ServerUnavailable: no node answers.
+        CommandError: they refuse the login, or to tell.
+    """
+    with _known_lock:
+        found = _known.get(endpoint)
+        if found is None:
+            found = _known[endpoint] = Topology(endpoint)
+        return found
+
+
+def _is_clustered(endpoint: Endpoint) -> bool:
+    with Link(endpoint) as link:
+        try:
+            return "cluster_enabled:1" in str(link.call("INFO", "cluster"))
+        except CommandError:
+            # A user without INFO: CLUSTER answers with an error where there is no cluster.
+            reply = link.pipeline([("CLUSTER", "SLOTS")])[0]
+            return not isinstance(reply, ErrorReply)
+
+
+def _told(endpoint: Endpoint, asked: Address) -> tuple[int, bool, list[Shard]]:
+    """What one node says: its epoch, whether the cluster serves all slots, and the shards."""
+    with Link(endpoint, timeout=ASK_TIMEOUT) as link:
+        info, reply = link.pipeline([("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
+    if isinstance(reply, ErrorReply):
+        raise CommandError("CLUSTER", reply.text)
+    facts = {} if isinstance(info, ErrorReply) else dict(_facts(str(info)))
+    return int(facts.get("cluster_current_epoch", 0)), facts.get("cluster_state") != "fail", _shards(reply, asked)
+
+
+def _facts(text: str) -> Iterable[tuple[str, str]]:
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            yield name, value
+
+
+def _shards(reply: list[Any], asked: Address) -> list[Shard]:
+    """The shards in a reply of CLUSTER SLOTS: `[first, last, [host, port, id, ...], replica, ...]` for each range."""
+    slots: dict[Address, list[tuple[int, int]]] = {}
+    nodes: dict[Address, tuple[str, tuple[Address, ...]]] = {}
+    for first, last, primary, *replicas in reply:
+        address = _address(primary, asked)
+        slots.setdefault(address, []).append((int(first), int(last)))
+        nodes[address] = (_text(primary[2]), tuple(_address(node, asked) for node in replicas))
+    return [
+        Shard(address, nodes[address][0], tuple(sorted(ranges)), nodes[address][1]) for address, ranges in slots.items()
+    ]
+
+
+def _address(node: list[Any], asked: Address) -> Address:
+    """A node's address; one that does not know its own has the host under which we asked."""
+    host = _text(node[0]) if node[0] else ""
+    return Address(host if host not in {"", "?"} else asked.host, int(node[1]))
+
+
+def _text(value: str | bytes) -> str:
+    return to_bytes(value).decode("utf-8", "replace")
