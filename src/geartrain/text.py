@@ -48,7 +48,9 @@ def _walk(reply: Any) -> Any:
     if isinstance(reply, str):
         return _bytes_if_undecodable(reply)
     if isinstance(reply, list):
-        return [_walk(item) for item in reply]
+        reply[:] = [_walk(item) for item in reply]
+    elif isinstance(reply, dict):
+        return {_walk(name): _walk(value) for name, value in reply.items()}
     return reply
 
 

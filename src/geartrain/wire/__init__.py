@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geartrain.wire.access import Access, access
-from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, parse, raise_for
+from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, is_passing, pack, pack_all, parse, raise_for
 from geartrain.wire.cluster import ClusterLink
 from geartrain.wire.endpoint import Address, Endpoint
 from geartrain.wire.link import Link
@@ -25,6 +25,7 @@ __all__ = [
     "Shard",
     "Topology",
     "access",
+    "is_passing",
     "pack",
     "pack_all",
     "parse",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 import hiredis
@@ -31,6 +32,15 @@ UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TR
 """Error codes with which a server says that it cannot serve now."""
 
 
+REDIRECTIONS = frozenset({"MOVED", "ASK", "TRYAGAIN"})
+"""Error codes with which a node of a cluster says that a command is to go elsewhere, or to come later."""
+
+_PASSING = UNAVAILABLE | REDIRECTIONS
+
+Push = hiredis.PushNotification
+"""A message that is no reply (a list), on a channel that speaks RESP3."""
+
+
 class ErrorReply(Exception):
     """An error reply of the server, as the parser returns it (also inside of arrays)."""
 
@@ -38,6 +48,11 @@ class ErrorReply(Exception):
     def text(self) -> str:
         """The server's error line."""
         return str(self.args[0]) if self.args else ""
+
+
+def is_passing(reply: ErrorReply) -> bool:
+    """Whether the error says that it cannot be done now, and later can; also a redirection that went on too long."""
+    return reply.text.partition(" ")[0] in _PASSING
 
 
 class _Connected(Protocol):
@@ -86,6 +101,19 @@ class Channel:
             reply = gets()
         return restore(reply)
 
+    def use_resp3(self) -> None:
+        """Speak the protocol's version 3 from now on: pushed messages may come between replies, as `Push`.
+
+        Raises:
+            CommandError: the server does not know it (before Redis 6).
+        """
+        self.request(("HELLO", 3))
+
+    def has_input(self) -> bool:
+        """Whether something was received and not taken yet, so that waiting on `fileno` would be wrong."""
+        pending = getattr(self._socket, "pending", None)
+        return self._reader.has_data() or bool(pending is not None and pending())
+
     def poll(self) -> Any:
         """The next reply, or None where none has come within the timeout (`set_timeout`); the channel stays usable."""
         reply = self._reader.gets()
@@ -115,6 +143,11 @@ class Channel:
         if isinstance(reply, ErrorReply):
             raise_for(reply, command)
         return reply
+
+    def abort(self) -> None:
+        """End the connection under whoever waits for it; from any thread, never raises."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; never raises."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -24,23 +24,35 @@ from redis.crc import key_slot
 from geartrain import keys
 from geartrain.errors import CommandError, ForeignShard, ServerUnavailable
 from geartrain.text import to_bytes
-from geartrain.wire.channel import UNAVAILABLE, Argument, Channel, Command, ErrorReply, pack, raise_for
+from geartrain.wire.channel import (
+    REDIRECTIONS,
+    Argument,
+    Channel,
+    Command,
+    ErrorReply,
+    is_passing,
+    pack,
+    pack_all,
+    raise_for,
+)
 from geartrain.wire.commandkeys import CommandKeys
 from geartrain.wire.endpoint import COMMAND_TIMEOUT, Address, Endpoint
 from geartrain.wire.link import PIPELINE, Link
-from geartrain.wire.scripts import Script
+from geartrain.wire.scripts import Script, ScriptCall, evalsha, evaluate
 from geartrain.wire.shard import Shard
 from geartrain.wire.topology import Topology
 
 PATIENCE = 5.0
-"""Seconds that a command is sent again while nodes redirect it; a slot that moves settles in far less."""
+"""Seconds that a command is sent again while nodes redirect it."""
+
+SCRIPT_PATIENCE = 0.2
+"""The same for scripts, all of one call together: while a slot moves key by key, a script of several keys is refused
+until the last one has come, and what is done for other slots must not wait for that."""
 
 _AGAIN = 0.01
 """Seconds until a command that got TRYAGAIN is sent again, or one that was redirected for a second time."""
 
 REGISTRY_SLOT: int = key_slot(keys.VERSION)
-
-ScriptCall = tuple[Script, Sequence[Argument], Sequence[Argument]]
 
 
 @dataclass(slots=True)
@@ -89,6 +101,7 @@ class ClusterLink:
         self._outstanding: deque[_Routed] = deque()
         self._watched: tuple[Link, Channel] | None = None
         self._keys: CommandKeys | None = None
+        topology.listen(self)
 
     # -- shards --------------------------------------------------------------------------------------------------------
 
@@ -194,34 +207,56 @@ class ClusterLink:
         return reply
 
     def scripts(self, calls: Iterable[ScriptCall]) -> list[Any]:
-        """Run several Lua scripts, each shard's sent together; their replies, error replies as values."""
+        """Run several Lua scripts, each shard's sent together; their replies, error replies as values.
+
+        Redirections that do not end soon are among these, and CLUSTERDOWN for a shard that does not answer
+        (`is_passing`): any number of its scripts may have been executed.
+        """
         calls = list(calls)
         replies: list[Any] = [None] * len(calls)
-        by_address: dict[Address, list[int]] = {}
-        for at, (_, names, _) in enumerate(calls):
-            by_address.setdefault(self._address(_slot_of(names[0])), []).append(at)
-        again: list[int] = []
-        for address, places in by_address.items():
-            answers = self._scripts_on(address, [calls[at] for at in places])
-            for at, reply in zip(places, answers, strict=True):
+        for start in range(0, len(calls), PIPELINE):
+            part = range(start, min(start + PIPELINE, len(calls)))
+            by_address: dict[Address, list[int]] = {}
+            for at in part:
+                by_address.setdefault(self._address(_slot_of(calls[at][1][0])), []).append(at)
+            self._scripts_by_shard(calls, by_address, replies)
+        again = [at for at, reply in enumerate(replies) if _is_to_repeat(reply)]
+        if again:
+            routed = [_Routed(pack(evaluate(calls[at])), _slot_of(calls[at][1][0])) for at in again]
+            for at, reply in zip(again, self._send_routed(routed, SCRIPT_PATIENCE), strict=True):
                 replies[at] = reply
-                if isinstance(reply, ErrorReply) and _is_redirect(reply):
-                    again.append(at)
-        routed = [self._as_eval(calls[at]) for at in again]
-        for at, reply in zip(again, self._send_routed(routed) if routed else (), strict=True):
-            replies[at] = reply
         return replies
 
-    def _scripts_on(self, address: Address, calls: list[ScriptCall]) -> list[Any]:
-        try:
-            return self._link(address).scripts(calls)
-        except ServerUnavailable:
-            self._lost(address)
-            raise
+    def _scripts_by_shard(
+        self, calls: Sequence[ScriptCall], by_address: Mapping[Address, list[int]], replies: list[Any]
+    ) -> None:
+        """Send all shards theirs, then read; those first that need not be connected to.
 
-    def _as_eval(self, call: ScriptCall) -> _Routed:
-        script, names, args = call
-        return _Routed(pack(("EVAL", script.source, len(names), *names, *args)), _slot_of(names[0]))
+        A shard that does not answer keeps nobody from the others.
+        """
+        failed: dict[Address, ServerUnavailable] = {}
+        for address in sorted(by_address, key=lambda address: not self._link(address).connected):
+            places = by_address[address]
+            try:
+                link = self._usable(address)
+                link.load(calls[at][0] for at in places)
+                link.send(pack_all(evalsha(calls[at]) for at in places))
+            except ServerUnavailable as error:
+                failed[address] = error
+        for address, places in by_address.items():
+            answers: list[Any] = []
+            try:
+                if address not in failed:
+                    answers = self._link(address).replies(len(places))
+            except ServerUnavailable as error:
+                failed[address] = error
+            if address in failed:
+                self._lost(address)
+                answers = [ErrorReply(f"CLUSTERDOWN {failed[address]}")] * len(places)
+            for at, reply in zip(places, answers, strict=True):
+                replies[at] = reply
+                if isinstance(reply, ErrorReply):
+                    self._redirects(reply, address)
 
     # -- commands that are sent now and answered later -----------------------------------------------------------------
 
@@ -268,7 +303,7 @@ class ClusterLink:
             raise ForeignShard(slot, str(address), str(home), self.topology.shard_of(self.home).tag)
         return address
 
-    def _send_routed(self, batch: list[_Routed]) -> list[Any]:
+    def _send_routed(self, batch: list[_Routed], patience: float = PATIENCE) -> list[Any]:
         """Send, read, and send again what was redirected; the replies."""
         try:
             self._send(batch)
@@ -277,7 +312,7 @@ class ClusterLink:
             # Replies of other nodes may still be on their way.
             self._drop(batch)
             raise
-        self._redirect(batch)
+        self._redirect(batch, patience)
         return [item.reply for item in batch]
 
     def _send(self, batch: Sequence[_Routed]) -> None:
@@ -293,9 +328,21 @@ class ClusterLink:
         for address, packed in by_address.items():
             self._send_to(address, b"".join(packed))
 
+    def _usable(self, address: Address) -> Link:
+        """The connection to a node.
+
+        Raises:
+            ServerUnavailable: it has not answered a moment ago.
+        """
+        link = self._link(address)
+        if not link.connected and self.topology.is_silent(address):
+            raise ServerUnavailable(f"{link.endpoint.shown}: the node does not answer")
+        return link
+
     def _send_to(self, address: Address, packed: bytes) -> None:
+        link = self._usable(address)
         try:
-            self._link(address).send(packed)
+            link.send(packed)
         except ServerUnavailable:
             self._lost(address)
             raise
@@ -314,15 +361,15 @@ class ClusterLink:
             for item, reply in zip(items, replies, strict=True):
                 item.reply = reply
 
-    def _redirect(self, batch: Sequence[_Routed]) -> None:
+    def _redirect(self, batch: Sequence[_Routed], patience: float = PATIENCE) -> None:
         """Send again, one after the other, what was redirected, until it is executed or patience ends."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         for item in batch:
             tries = 0
             while isinstance(item.reply, ErrorReply) and self._redirects(item.reply, item.address, item):
                 tries += 1
                 if time.monotonic() > deadline:
-                    raise ServerUnavailable(f"{self.endpoint.shown}: after {PATIENCE:g} s still: {item.reply.text}")
+                    break
                 if tries > 1 or not item.asking:
                     self._settle(short=tries == 1)
                 self._once(item)
@@ -360,14 +407,21 @@ class ClusterLink:
             time.sleep(_AGAIN)
 
     def _raise(self, reply: ErrorReply, command: Command) -> NoReturn:
-        if CommandError("", reply.text).code in UNAVAILABLE:
+        if is_passing(reply):
             self.topology.suspect()
+            raise ServerUnavailable(f"{self.endpoint.shown}: {reply.text}")
         raise_for(reply, command)
+
+    def shard_gone(self, address: Address) -> None:
+        """That node is no primary any more: whoever waits for it need not; called from another thread."""
+        link = self._links.get(address)
+        if link is not None:
+            link.abort()
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def _lost(self, address: Address) -> None:
-        self.topology.suspect()
+        self.topology.silent(address)
         link = self._links.pop(address, None)
         if link is not None:
             link.close()
@@ -399,15 +453,16 @@ def _slot_of(key: Argument) -> int:
     return int(key_slot(to_bytes(key) if isinstance(key, str | bytes) else str(key).encode()))
 
 
+def _is_to_repeat(reply: Any) -> bool:
+    """Whether a script did not run: it was redirected, or the node does not have it."""
+    return isinstance(reply, ErrorReply) and reply.text.partition(" ")[0] in REDIRECTIONS | {"NOSCRIPT"}
+
+
 def _unpacked(packed: bytes) -> list[bytes]:
     reader = hiredis.Reader()
     reader.feed(packed)
     words: list[bytes] = reader.gets()
     return words
-
-
-def _is_redirect(reply: ErrorReply) -> bool:
-    return reply.text.startswith(("MOVED ", "ASK ", "TRYAGAIN"))
 
 
 def _target(where: str, asked: Address | None) -> Address:

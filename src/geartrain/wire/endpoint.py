@@ -34,6 +34,9 @@ _SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 _SCHEMES = ("redis", "rediss", "unix", *_SENTINEL_SCHEMES)
 
 
+NODE_CONNECT_TIMEOUT = 2.0
+"""The same for a node of a cluster, of which others may serve meanwhile."""
+
 _DEFAULT_PORT = 6379
 
 
@@ -55,6 +58,7 @@ class Endpoint:
 
     Args:
         url: one of the forms above.
+        connect_timeout: seconds that a connection may take to be made.
 
     Attributes:
         addresses: the nodes that the URL names; none where Sentinels are asked.
@@ -63,7 +67,7 @@ class Endpoint:
         ArgumentError: the URL is none of them.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connect_timeout: float = CONNECT_TIMEOUT) -> None:
         self.url = url
         scheme = urlsplit(url).scheme
         if scheme not in _SCHEMES:
@@ -74,7 +78,7 @@ class Endpoint:
         try:
             self._sentinel = _parse_sentinel(url, _SENTINEL_SCHEMES[scheme]) if scheme in _SENTINEL_SCHEMES else None
             urls = [] if self._sentinel else _node_urls(url)
-            self._pools = [_pool(item) for item in urls]
+            self._pools = [_pool(item, connect_timeout) for item in urls]
             self.addresses = tuple(_address(pool) for pool in self._pools)
         except ValueError as error:
             raise ArgumentError(f"url: {self.shown!r}: {error}") from error
@@ -103,13 +107,13 @@ class Endpoint:
 
     def at(self, address: Address) -> Endpoint:
         """Another node of the same cluster: the same login, options and TLS."""
-        if address in self.addresses and len(self.addresses) == 1:
-            return self
         parts = urlsplit(self.url)
         login = "".join(parts.netloc.rpartition("@")[:2])
         scheme = "redis" if parts.scheme == "unix" else parts.scheme
         path = "" if parts.scheme == "unix" else parts.path
-        return Endpoint(parts._replace(scheme=scheme, netloc=f"{login}{address}", path=path).geturl())
+        return Endpoint(
+            parts._replace(scheme=scheme, netloc=f"{login}{address}", path=path).geturl(), NODE_CONNECT_TIMEOUT
+        )
 
     def connect(self, name: str | None = None) -> Channel:
         """A new connection, ready for commands; to the first node that takes one, where the URL names several.
@@ -153,7 +157,7 @@ class Endpoint:
             raise AssertionError
         finder = Sentinel(sentinel.hosts, socket_timeout=CONNECT_TIMEOUT)
         host, port = finder.discover_master(sentinel.service)
-        return _pool(sentinel.url(str(host), int(port)))
+        return _pool(sentinel.url(str(host), int(port)), CONNECT_TIMEOUT)
 
 
 class _SentinelAddress:
@@ -205,19 +209,19 @@ def _host_port(text: str) -> tuple[str, int]:
     return (host, int(port)) if colon else (text, 26379)
 
 
-def _pool(url: str) -> ConnectionPool:
-    options = _options()
+def _pool(url: str, timeout: float) -> ConnectionPool:
+    options = _options(timeout)
     if url.startswith("unix:"):
         del options["socket_keepalive"]
     return ConnectionPool.from_url(url, **options)
 
 
-def _options() -> dict[str, Any]:
+def _options(timeout: float) -> dict[str, Any]:
     return {
         "protocol": 2,
         "decode_responses": False,
-        "socket_connect_timeout": CONNECT_TIMEOUT,
-        "socket_timeout": CONNECT_TIMEOUT,  # of the login and so on, each
+        "socket_connect_timeout": timeout,
+        "socket_timeout": timeout,  # of the login and so on, each
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
     }

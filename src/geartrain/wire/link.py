@@ -12,7 +12,7 @@ from typing import Any, Self
 from geartrain.errors import ServerUnavailable
 from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, raise_for
 from geartrain.wire.endpoint import COMMAND_TIMEOUT, Endpoint
-from geartrain.wire.scripts import Script
+from geartrain.wire.scripts import Script, ScriptCall, evalsha, evaluate
 from geartrain.wire.shard import Shard
 
 PIPELINE = 1000
@@ -62,6 +62,11 @@ class Link:
             self._channel = self.endpoint.connect(self._name)
             self._channel.set_timeout(self._timeout)
         return self._channel
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as is known; asks no server."""
+        return self._channel is not None
 
     def is_on(self, channel: Channel) -> bool:
         """Whether it is still that connection; asks no server."""
@@ -117,29 +122,30 @@ class Link:
             raise_for(reply, ("EVALSHA", script.sha))
         return reply
 
-    def scripts(self, calls: Iterable[tuple[Script, Sequence[Argument], Sequence[Argument]]]) -> list[Any]:
+    def scripts(self, calls: Iterable[ScriptCall]) -> list[Any]:
         """Run several Lua scripts, sent together; their replies, error replies as values."""
         calls = list(calls)
+        self.load(script for script, _, _ in calls)
+        replies = self.pipeline([evalsha(call) for call in calls])
+        if any(map(is_noscript, replies)):
+            return self._scripts_again(calls, replies)
+        return replies
+
+    def load(self, scripts: Iterable[Script]) -> None:
+        """Give the server those scripts that this connection has not given it yet."""
         channel = self.channel
-        missing = {script.sha: script for script, _, _ in calls if script.sha not in self._loaded}
+        missing = {script.sha: script for script in scripts if script.sha not in self._loaded}
         for script in missing.values():
             self.call("SCRIPT", "LOAD", script.source)
         if channel is self._channel:
             self._loaded.update(missing)
-        commands = [("EVALSHA", script.sha, len(keys), *keys, *args) for script, keys, args in calls]
-        replies = self.pipeline(commands)
-        if any(isinstance(reply, ErrorReply) and reply.text.startswith("NOSCRIPT") for reply in replies):
-            return self._scripts_again(calls, replies)
-        return replies
 
-    def _scripts_again(
-        self, calls: list[tuple[Script, Sequence[Argument], Sequence[Argument]]], replies: list[Any]
-    ) -> list[Any]:
+    def _scripts_again(self, calls: list[ScriptCall], replies: list[Any]) -> list[Any]:
         """Somebody flushed the server's scripts: those calls that found none did nothing, and are made by text."""
         self._loaded.clear()
-        for index, (script, keys, args) in enumerate(calls):
-            if isinstance(replies[index], ErrorReply) and replies[index].text.startswith("NOSCRIPT"):
-                replies[index] = self.pipeline([("EVAL", script.source, len(keys), *keys, *args)])[0]
+        for index, call in enumerate(calls):
+            if is_noscript(replies[index]):
+                replies[index] = self.pipeline([evaluate(call)])[0]
         return replies
 
     def exchange(self, packed: bytes, count: int) -> list[Any]:
@@ -178,6 +184,12 @@ class Link:
         if isinstance(error, ServerUnavailable):
             raise ServerUnavailable(f"{self.endpoint.shown}: {error}") from error
 
+    def abort(self) -> None:
+        """Let the thread that uses the link, whatever it waits for, find the connection lost; from any thread."""
+        channel = self._channel
+        if channel is not None:
+            channel.abort()
+
     def close(self) -> None:
         """Close the connection, if there is one; the link can be used again."""
         channel, self._channel = self._channel, None
@@ -191,3 +203,8 @@ class Link:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def is_noscript(reply: Any) -> bool:
+    """Whether the server does not have the script."""
+    return isinstance(reply, ErrorReply) and reply.text.startswith("NOSCRIPT")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+
+from geartrain.wire.channel import Argument, Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +27,19 @@ class Script:
         """The script in file `name` of `package`."""
         source = resources.files(package).joinpath(name).read_bytes()
         return cls(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
+
+
+ScriptCall = tuple[Script, Sequence[Argument], Sequence[Argument]]
+"""A script, its keys, its arguments."""
+
+
+def evalsha(call: ScriptCall) -> Command:
+    """The command that runs a script which the server has."""
+    script, keys, args = call
+    return ("EVALSHA", script.sha, len(keys), *keys, *args)
+
+
+def evaluate(call: ScriptCall) -> Command:
+    """The command that runs a script by its text."""
+    script, keys, args = call
+    return ("EVAL", script.source, len(keys), *keys, *args)

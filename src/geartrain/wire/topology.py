@@ -13,8 +13,8 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary, WeakSet
 
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.text import to_bytes
@@ -29,8 +29,18 @@ logger = logging.getLogger("geartrain.wire")
 ASK_TIMEOUT = 2.0
 """Seconds without a byte after which another node is asked for the slots."""
 
+SILENT = 0.5
+"""Seconds that a node which did not answer counts as silent: threads that need it fail at once, and see to others."""
+
 QUIET = 0.1
 """Seconds between two refreshes, at least, however many connections ask for one."""
+
+
+class Listener(Protocol):
+    """Who has connections to shards."""
+
+    def shard_gone(self, address: Address) -> None:
+        """That node is no primary any more."""
 
 
 class Topology:
@@ -61,6 +71,9 @@ class Topology:
         self._fresh_until = 0.0
         self._stale = False
         self._keys: CommandKeys | None = None
+        self._silent: dict[Address, float] = {}
+        self._listeners: WeakSet[Listener] = WeakSet()
+        self._listening = threading.Lock()
         self.clustered = _is_clustered(endpoint)
         if self.clustered:
             self.refresh()
@@ -78,11 +91,16 @@ class Topology:
         Raises:
             ServerUnavailable: nobody serves it.
         """
-        at = bisect_right(self._starts, slot) - 1
-        if at >= 0 and slot <= self._owners[at][0]:
-            return self._owners[at][1]
+        owner = self.owner_of(slot)
+        if owner is not None:
+            return owner
         self.suspect()
         raise ServerUnavailable(f"{self.endpoint.shown}: no node of the cluster serves slot {slot}")
+
+    def owner_of(self, slot: int) -> Shard | None:
+        """As `shard_of`; None where nobody serves it."""
+        at = bisect_right(self._starts, slot) - 1
+        return self._owners[at][1] if at >= 0 and slot <= self._owners[at][0] else None
 
     def address_of(self, slot: int) -> Address:
         """Where a slot is served, as far as is known: by the last MOVED about it, or by its shard.
@@ -91,6 +109,11 @@ class Topology:
             ServerUnavailable: nobody serves it.
         """
         return self._patches.get(slot) or self.shard_of(slot).primary
+
+    def listen(self, listener: Listener) -> None:
+        """Tell it of primaries that are gone, as long as it lives."""
+        with self._listening:
+            self._listeners.add(listener)
 
     def command_keys(self) -> CommandKeys:
         """Where commands have their keys; asked of a node once.
@@ -113,6 +136,16 @@ class Topology:
         with self._lock:
             self._patches[slot] = address
             self._stale = True
+
+    def silent(self, address: Address) -> None:
+        """A node has not answered: for a moment nobody else needs to wait for it."""
+        self._silent[address] = time.monotonic() + SILENT
+        self._stale = True
+
+    def is_silent(self, address: Address) -> bool:
+        """Whether a node has not answered a moment ago."""
+        until = self._silent.get(address)
+        return until is not None and time.monotonic() < until
 
     def suspect(self) -> None:
         """Something was not as it should be: `refresh` is to ask the nodes again."""
@@ -184,11 +217,17 @@ class Topology:
         if ordered == self._shards:
             self._shards = ordered
             return
+        gone = {shard.primary for shard in self._shards} - {shard.primary for shard in ordered}
         spans = sorted((first, last, shard) for shard in ordered for first, last in shard.slots)
         self._shards = ordered
         self._starts = [first for first, _, _ in spans]
         self._owners = [(last, shard) for _, last, shard in spans]
         self.version += 1
+        with self._listening:
+            listeners = list(self._listeners)
+        for address in gone:
+            for listener in listeners:
+                listener.shard_gone(address)
 
 
 _known: WeakKeyDictionary[Endpoint, Topology] = WeakKeyDictionary()

@@ -20,14 +20,16 @@ import signal
 import sys
 import threading
 import time
+from itertools import count
 from queue import SimpleQueue
 from typing import NoReturn
 
 from geartrain.config import URL_VARIABLE, WorkerSettings
-from geartrain.errors import ArgumentError, GeartrainError
-from geartrain.wire import Endpoint
+from geartrain.errors import ArgumentError, GeartrainError, ServerUnavailable
+from geartrain.wire import Endpoint, topology_of
 from geartrain.worker.child import ID_VARIABLE, SETTINGS_VARIABLE
 from geartrain.worker.parent import Parent
+from geartrain.worker.policy import backoff
 from geartrain.worker.supervisor import GRACE
 from geartrain.worker.worker import Worker
 
@@ -40,11 +42,13 @@ def main() -> int:
         settings = _settings()
         parent = Parent.from_environment(settings.stop_deadline + GRACE)
         name = os.environ.pop(ID_VARIABLE, None)
-        worker = Worker(_endpoint(), settings, name, on_ready=parent.ready if parent else None)
-        _log_as(worker.id)
-        _stop_on_signals(worker, settings.stop_deadline + GRACE / 2)
         if parent is not None:
             parent.follow()
+        endpoint = _endpoint()
+        _wait_for(endpoint)
+        worker = Worker(endpoint, settings, name, on_ready=parent.ready if parent else None)
+        _log_as(worker.id)
+        _stop_on_signals(worker, settings.stop_deadline + GRACE / 2)
         running = worker.run()
     except GeartrainError as error:
         logging.basicConfig()
@@ -75,6 +79,19 @@ def _endpoint() -> Endpoint:
     if not url:
         raise ArgumentError(f"{URL_VARIABLE} is not set: it is to name the server, for example redis://127.0.0.1:6379")
     return Endpoint(url)
+
+
+def _wait_for(endpoint: Endpoint) -> None:
+    """Wait until the server, or one node of the cluster, answers; signals end the process meanwhile."""
+    for failures in count(1):
+        try:
+            topology_of(endpoint)
+        except ServerUnavailable as error:
+            if failures == 1:
+                sys.stderr.write(f"the server is away, and waited for: {error}\n")
+            time.sleep(backoff(failures))
+        else:
+            return
 
 
 def _settings() -> WorkerSettings:

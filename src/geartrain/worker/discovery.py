@@ -68,6 +68,12 @@ class Discovery:
             return frozenset((pattern,))
         return self._streams.get(pattern)
 
+    def soon(self) -> None:
+        """Keys may be on other shards now: scan at once."""
+        with self._condition:
+            self._again = True
+            self._condition.notify()
+
     def stop(self) -> None:
         """End the thread."""
         with self._condition:

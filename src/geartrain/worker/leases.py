@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from geartrain import keys
-from geartrain.wire import Access, Argument, ErrorReply, Script
+from geartrain.wire import Access, Argument, ErrorReply, Script, is_passing
 from geartrain.worker.assignment import PartitionKey
 
 _PACKAGE = "geartrain.worker"
@@ -32,8 +32,9 @@ _TRIES_TTL_MS = 600_000
 
 
 class Renewal(IntEnum):
-    """What `renew` found."""
+    """What `renew` found; UNSURE: the slot is on its way to another shard, and the lease may run out or not."""
 
+    UNSURE = -1
     LOST = 0
     KEPT = 1
     NO_GROUP = 2
@@ -124,9 +125,7 @@ class Leases:
             else:
                 lease = keys.lease(registration, stream)
                 calls.append((RENEW, [lease, stream], [self._token, self._ttl_ms, keys.group(registration)]))
-        return [
-            Renewal.LOST if isinstance(reply, ErrorReply) else Renewal(reply) for reply in self._link.scripts(calls)
-        ]
+        return [_renewal(reply) for reply in self._link.scripts(calls)]
 
     def release(self, owned: Sequence[tuple[PartitionKey, bool]]) -> None:
         """Give leases up, so that others need not wait for them to expire.
@@ -149,9 +148,16 @@ def key_events_lease(registration: str) -> bytes:
     return keys.lease(registration, b"registry") + b":key-events"
 
 
+def _renewal(reply: Any) -> Renewal:
+    if isinstance(reply, ErrorReply):
+        return Renewal.UNSURE if is_passing(reply) else Renewal.LOST
+    return Renewal(reply)
+
+
 def _opened(reply: Any) -> Opened | Refused | None:
     if isinstance(reply, ErrorReply):
-        return Refused(reply.text)
+        # A slot on its way to another shard, or a shard without a primary: later.
+        return None if is_passing(reply) else Refused(reply.text)
     if isinstance(reply, int):
         return Opened("", None) if reply else None
     if reply[0] == 0:

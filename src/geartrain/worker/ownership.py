@@ -157,7 +157,7 @@ class Ownership:
         partitions = [*self.open.values(), *self._closing.values()]
         unusual: list[tuple[Partition, Renewal]] = []
         for partition, renewal in zip(partitions, self._leases.renew([item.key for item in partitions]), strict=True):
-            if renewal is not Renewal.LOST:
+            if renewal not in (Renewal.LOST, Renewal.UNSURE):
                 partition.renewed(now + self._settings.lease_ttl)
             if renewal is not Renewal.KEPT:
                 unusual.append((partition, renewal))

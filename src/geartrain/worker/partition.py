@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Any
 
 from geartrain.errors import ServerUnavailable
+from geartrain.readers.entries import id_parts
 from geartrain.runtime import Context
 from geartrain.text import shown
 from geartrain.worker.assignment import PartitionKey
@@ -115,6 +116,7 @@ class Partition:
         self._pool = pool
         self._hooks = hooks
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._state = State.IDLE
         self._closing = False
         self._buffer = Buffer(capacity, deployment.batch)
@@ -153,6 +155,21 @@ class Partition:
     def appetite(self, *, tight: bool) -> int:
         """Entries that one read should bring at the most; `tight` as in `has_room`."""
         return self._buffer.appetite(tight=tight)
+
+    def offer_read(self, entries: list[list[Any]]) -> None:
+        """Add a stream's entries, in order; those up to `read_id` are left out, and it moves on.
+
+        A stream is read for several partitions from where the first of them is. When it moves to another shard, the
+        thread that reads there may begin before the one that read here has ended.
+        """
+        with self._reading:
+            after, last = id_parts(self.read_id), str(entries[-1][0])
+            if id_parts(last) <= after:
+                return
+            if id_parts(str(entries[0][0])) <= after:
+                entries = [entry for entry in entries if id_parts(str(entry[0])) > after]
+            self.read_id = last
+            self.offer(entries)
 
     def offer(self, entries: list[Any]) -> None:
         """Add entries, in order, that come after all those before."""

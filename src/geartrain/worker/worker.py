@@ -1,7 +1,7 @@
 """The worker: one process's share of all registrations. This is where everything is joined.
 
     main thread      looks at the registry and the server module, beats, takes and gives up leases, writes statistics
-    read thread      one XREAD for all partitions -> their buffers                          (reading)
+    read threads     entries -> buffers of partitions; one for each shard                   (readings, reading)
     exec threads     buffer -> batch -> pipeline -> effects                                 (pool, partition)
     commit thread    finished batches -> offsets                                            (committer)
     discover thread  patterns -> streams                                                    (discovery)
@@ -32,7 +32,7 @@ from geartrain.readers.entries import id_parts
 from geartrain.registry import Registration, Snapshot, Store
 from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
-from geartrain.wire import Access, Endpoint, access
+from geartrain.wire import Access, Endpoint, access, topology_of
 from geartrain.worker.assignment import share
 from geartrain.worker.capture import Capture
 from geartrain.worker.committer import Committer
@@ -46,8 +46,9 @@ from geartrain.worker.ownership import Ownership
 from geartrain.worker.partition import Hooks, Partition
 from geartrain.worker.policy import backoff
 from geartrain.worker.pool import Pool
-from geartrain.worker.reading import StreamReading
+from geartrain.worker.readings import Readings
 from geartrain.worker.reports import Reports
+from geartrain.worker.shards import Shards
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -103,14 +104,9 @@ class Worker:
         self._membership = Membership(self._link, self.id, settings.lease_ttl * _MEMBER_TTL)
         self._reports = Reports(self._link, self.id, settings.history)
         self._pool = Pool(endpoint, settings.threads, time.monotonic)
-        self._reading = StreamReading(
-            self._connection("read").at_home(),
-            self.id,
-            settings.block,
-            settings.read_budget,
-            settings.buffer_memory,
-            self._trouble,
-        )
+        topology = topology_of(endpoint)
+        self._shards = Shards(topology)
+        self._reading = Readings(endpoint, topology, self.id, settings, self._trouble, self._topology_doubtful)
         self._committer = Committer(
             self._connection("commit"), self.id, settings.commit_interval, self._lost, self._gone
         )
@@ -122,9 +118,7 @@ class Worker:
         hooks = Hooks(self._committer.progressed, self._drained, self._aborted, self._failed)
         self._ownership = Ownership(settings, Leases(self._link, self.id, settings.lease_ttl), self._pool, hooks)
         self._members: dict[str, Member] = {}
-        self._version = -1
-        self._beaten = 0.0
-        self._reassign = False
+        self._version, self._beaten, self._reassign = -1, 0.0, False
         self._aborting: set[str] = set()
         self._known: set[str] = set()
         self._removed: set[str] = set()
@@ -145,7 +139,7 @@ class Worker:
             that nobody else executes their batches until they have expired: this process should end before.
         """
         install(self._endpoint)
-        for part in (self._pool, self._reading, self._committer, self._discovery):
+        for part in (self._pool, self._committer, self._discovery):
             part.start()
         failures = 0
         while not self._stopping.is_set():
@@ -181,6 +175,7 @@ class Worker:
     def _tick(self) -> None:
         """One look at everything; each part does something only when it is time."""
         self._take_news()
+        self._look_at_shards()
         self._beat()
         self._take_loaded()
         if self._capture.look():
@@ -318,6 +313,16 @@ class Worker:
         self._reading.set_partitions(streams, self._link)
         listening = [item for item in self._deployments.active.values() if item.reader is Reader.KEYS]
         self._events.set_partitions(events, listening)
+
+    def _look_at_shards(self) -> None:
+        if self._shards.look():
+            self._capture.soon()
+            self._discovery.soon()
+            self._partitions_changed()
+
+    def _topology_doubtful(self) -> None:
+        topology_of(self._endpoint).suspect()
+        self._wake.set()
 
     # -- news of partitions --------------------------------------------------------------------------------------------
 

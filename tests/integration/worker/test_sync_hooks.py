@@ -8,6 +8,7 @@ import pytest
 
 from geartrain import GearsBuilder, execute
 from geartrain.registry import Registration, hooks
+from geartrain.wire import Link
 from support.waiting import wait_for
 
 
@@ -87,13 +88,13 @@ def test_the_definition_is_that_of_the_registry(captured, monkeypatch):
     place = captured
     require_sync(place)
     sent = []
-    original = type(place.client._link).transaction
+    original = Link.transaction
 
     def transaction(self, commands):
         sent.extend(command for command in commands if command[0] == "GEARTRAIN.HOOK")
         return original(self, commands)
 
-    monkeypatch.setattr(type(place.client._link), "transaction", transaction)
+    monkeypatch.setattr(Link, "transaction", transaction)
     register(place)
     for command in sent:
         fields = dict(zip(command[4::2], command[5::2], strict=True))

@@ -16,7 +16,7 @@ SINCE_7 = ("valkey-9.1", "redis-8.2")
 def _again_soon(monkeypatch):
     """What cannot be opened or read is tried again within a fifth of a second."""
     monkeypatch.setattr("geartrain.worker.ownership._REFUSED_AGAIN", 0.2)
-    monkeypatch.setattr("geartrain.worker.reading._MISFIT_RETRY", 0.2)
+    monkeypatch.setattr("geartrain.worker.reading.MISFIT_RETRY", 0.2)
     monkeypatch.setattr("geartrain.worker.committer._REFUSED_AGAIN", 0.2)
 
 
