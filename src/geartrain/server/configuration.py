@@ -44,10 +44,14 @@ class Configuration:
     module: str = ""
 
     @property
+    def password(self) -> str:
+        """That of the option `requirepass`; '' where it has none."""
+        return self.options.get("requirepass", "").strip('"')
+
+    @property
     def url(self) -> str:
         """Where clients find it, with the password of the option `requirepass`, if any."""
-        password = self.options.get("requirepass", "").strip('"')
-        login = f":{quote(password, safe='')}@" if password else ""
+        login = f":{quote(self.password, safe='')}@" if self.password else ""
         if self.unix_socket is not None:
             return f"unix://{login}{quote(str(self.unix_socket))}"
         return f"redis://{login}{HOST}:{self.port}"

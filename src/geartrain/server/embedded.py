@@ -111,6 +111,11 @@ class EmbeddedServer:
         return self._last_run.configuration.port or None
 
     @property
+    def password(self) -> str:
+        """The password of its option `requirepass`; '' where it has none."""
+        return self._last_run.configuration.password
+
+    @property
     def has_module(self) -> bool:
         """Whether it was started with the server module."""
         return bool(self._last_run.configuration.module)
