@@ -23,6 +23,7 @@ class Shards:
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
         self._version = topology.version
+        self._primaries = frozenset(shard.primary for shard in topology.shards)
         self._due = 0.0
 
     def look(self) -> bool:
@@ -35,5 +36,8 @@ class Shards:
         if self._topology.version == self._version:
             return False
         self._version = self._topology.version
-        logger.info("the cluster's shards: %s", ", ".join(map(str, self._topology.shards)))
+        primaries = frozenset(shard.primary for shard in self._topology.shards)
+        if primaries != self._primaries:
+            self._primaries = primaries
+            logger.info("the cluster's primaries are now %s", ", ".join(map(str, sorted(primaries))))
         return True
