@@ -81,7 +81,7 @@ class Life:
 def test_nothing_acknowledged_is_lost_and_order_is_kept_through_a_minute_of_mishaps(
     flavour: str, make_cluster, valkey: EmbeddedServer, start_worker, seed: random.Random
 ) -> None:
-    """Every acknowledged number has an effect; first effects are in order; all shards have the same hooks at the end."""
+    """Every acknowledged number has an effect, first effects are in order, and all shards have the same hooks."""
     cluster = make_cluster(flavour, shards=3, replicas=1, module={})
     Client(cluster.url).execute(SCRIPT.replace("SINK_PORT", str(valkey.port)), session="chaos")
     life = Life(cluster, start_worker, seed)

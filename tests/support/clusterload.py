@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 from geartrain.errors import GeartrainError
@@ -66,7 +67,7 @@ class ClusterLoad:
         self._stopping = threading.Event()
         self._troubles = 0
         self._threads = [
-            threading.Thread(target=self._run, args=(list(names), random.Random(seed.random())), daemon=True)  # noqa: S311
+            threading.Thread(target=self._run, args=(list(names), random.Random(seed.random())), daemon=True)
             for names in (streams, keys)
         ]
 
@@ -128,7 +129,7 @@ def out_of_order(sink: Link, names: Sequence[str]) -> dict[str, tuple[int, int]]
     found = {}
     for name in names:
         first = list(dict.fromkeys(effects_of(sink, name)))
-        wrong = next((pair for pair in zip(first, first[1:], strict=False) if pair[0] > pair[1]), None)
+        wrong = next((pair for pair in pairwise(first) if pair[0] > pair[1]), None)
         if wrong is not None:
             found[name] = wrong
     return found

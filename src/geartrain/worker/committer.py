@@ -19,7 +19,7 @@ from typing import cast
 from geartrain import keys
 from geartrain.errors import GeartrainError
 from geartrain.text import shown
-from geartrain.wire import Access, Argument, ErrorReply, Script
+from geartrain.wire import Access, Argument, ErrorReply, Script, is_passing
 from geartrain.worker.leases import COMMIT, KEY_EVENTS
 from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
@@ -159,7 +159,9 @@ class Committer:
 
     def _outcome(self, partition: Partition, done: tuple[str, int], reply: object) -> None:
         if isinstance(reply, ErrorReply):
-            logger.warning("%s: the offset of %s cannot be moved: %s", *_names(partition), reply.text)
+            # A shard that is away, or a slot on its way to another: that happens, and ends.
+            level = logging.DEBUG if is_passing(reply) else logging.WARNING
+            logger.log(level, "%s: the offset of %s cannot be moved: %s", *_names(partition), reply.text)
             self._later(partition)
         elif reply == 0:
             self._lost(partition)

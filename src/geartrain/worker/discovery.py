@@ -16,7 +16,7 @@ from geartrain import keys
 from geartrain.errors import GeartrainError
 from geartrain.glob import is_exact, matches
 from geartrain.text import to_bytes
-from geartrain.wire import Access, Link
+from geartrain.wire import Access, Link, Shard
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -43,6 +43,7 @@ class Discovery:
         self._condition = threading.Condition()
         self._patterns: frozenset[bytes] = frozenset()
         self._streams: dict[bytes, frozenset[bytes]] = {}
+        self._away: set[Shard] = set()
         self._again = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="geartrain-discover", daemon=True)
@@ -84,11 +85,8 @@ class Discovery:
         while not self._stopping:
             begin = time.monotonic()
             patterns = self._patterns
-            try:
-                if patterns:
-                    self._scan(patterns)
-            except GeartrainError as error:
-                logger.warning("looking for streams failed, and will be tried again: %s", error)
+            if patterns:
+                self._scan(patterns)
             spent = time.monotonic() - begin
             self._pause(max(self._interval, spent * _PAUSE_RATIO))
         self._link.close()
@@ -101,16 +99,32 @@ class Discovery:
 
     def _scan(self, patterns: frozenset[bytes]) -> None:
         found: dict[bytes, set[bytes]] = {pattern: set() for pattern in patterns}
-        match = next(iter(patterns)) if len(patterns) == 1 else b"*"
-        for shard in self._link.shards:
-            for name in self._names(self._link.on(shard), match):
-                for pattern in patterns:
-                    if matches(pattern, name):
-                        found[pattern].add(name)
+        shards = self._link.shards
+        failed = [shard for shard in shards if not self._scan_shard(shard, found)]
+        if failed or self._link.shards != shards:
+            # What a shard that is away has, or what moved while we looked, is not gone.
+            for pattern, names in found.items():
+                names.update(self._streams.get(pattern, ()))
         streams = {pattern: frozenset(names) for pattern, names in found.items()}
-        if streams != self._streams:
+        if streams != self._streams and (not failed or any(streams.values())):
             self._streams = streams
             self._found()
+
+    def _scan_shard(self, shard: Shard, found: dict[bytes, set[bytes]]) -> bool:
+        """Add one shard's streams to those of their patterns; whether it could be asked."""
+        match = next(iter(found)) if len(found) == 1 else b"*"
+        try:
+            for name in self._names(self._link.on(shard), match):
+                for pattern, names in found.items():
+                    if matches(pattern, name):
+                        names.add(name)
+        except GeartrainError as error:
+            level = logging.DEBUG if shard in self._away else logging.WARNING
+            logger.log(level, "looking for streams failed, and will be tried again: %s", error)
+            self._away.add(shard)
+            return False
+        self._away.discard(shard)
+        return True
 
     def _names(self, link: Link, match: bytes) -> Iterator[bytes]:
         """The streams of one shard, Geartrain's own left out."""

@@ -14,6 +14,7 @@ tell it what happened through `_tell`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -125,8 +126,8 @@ class Worker:
         self._assigned = self._away = False
 
     def _connection(self, purpose: str) -> Access:
-        # Long enough for a blocking read; short enough that a silent network is noticed within the lease time.
-        timeout = self._settings.block + max(1.0, self._settings.lease_ttl / 3)
+        # A silent network is noticed within the lease time.
+        timeout = max(1.0, self._settings.lease_ttl / 3)
         return access(self._endpoint, f"geartrain:{purpose}:{self.id}", timeout)
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -149,8 +150,9 @@ class Worker:
                 wait = self._pause()
             except ServerUnavailable as error:
                 failures += 1
-                wait = backoff(failures)
+                wait = min(backoff(failures), self._settings.lease_ttl / 4)
                 self._capture.soon()
+                self._keep_leases()
                 logger.warning("the server is away, next try in %.1f s: %s", wait, error)
             except GeartrainError as error:
                 failures += 1
@@ -159,6 +161,11 @@ class Worker:
             self._wake.wait(wait)
             self._wake.clear()
         return self._finish()
+
+    def _keep_leases(self) -> None:
+        """What is needed may be away (the shard with the registry), and the shards with streams may not."""
+        with contextlib.suppress(GeartrainError):
+            self._check_renewals(self._ownership.renew())
 
     def stop(self) -> None:
         """Make `run` return soon; may be called more than once, from any thread.
