@@ -17,7 +17,7 @@ from support.processes import CapturedProcess
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from geartrain.wire import Command, Link
+    from geartrain.wire import Access, Command
 
 HASTY = WorkerSettings(lease_ttl=1.5, poll_interval=0.2, scan_interval=0.2, stop_deadline=10.0)
 """Tunables with which a takeover takes a second or two."""
@@ -38,7 +38,7 @@ class WorkerProcess(CapturedProcess):
         told = {"GEARTRAIN_URL": url, "GEARTRAIN_WORKER_SETTINGS": json.dumps(asdict(settings)), **(env or {})}
         super().__init__(Path(sys.executable), "-u", "-P", "-m", "geartrain.worker", env=told, cwd=cwd)
 
-    def works_for(self, link: Link) -> bool:
+    def works_for(self, link: Access) -> bool:
         """Whether it has said to the server that it lives."""
         return any(member.pid == self.pid for member in live(link).values())
 
@@ -51,6 +51,8 @@ class WorkerProcess(CapturedProcess):
 
 RECORDING = """
 import os, time
+from geartrain.keys import hash_tag
+from geartrain.text import to_bytes
 
 WRITE = '''
 local committed = ''
@@ -67,10 +69,16 @@ return redis.call('RPUSH', KEYS[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4] 
 
 def record(r, tag=''):
     stream = streamKey()
-    execute('eval', WRITE, 2, 'effects:' + stream, stream, 'geartrain:recorder', r['streamId'], os.getpid(), tag or '-')
+    effects = b'effects:{%s}:%s' % (hash_tag(to_bytes(stream)), to_bytes(stream))
+    execute('eval', WRITE, 2, effects, stream, 'geartrain:recorder', r['streamId'], os.getpid(), tag or '-')
 """
 """The head of scripts that record their effects: `record` pushes, in one step with a look at the offset that is
-committed at that moment, onto the list `effects:<stream>`. The registration is to be named `recorder`."""
+committed at that moment, onto a list in the slot of the stream. The registration is to be named `recorder`."""
+
+
+def effects_key(stream: str) -> bytes:
+    """The list of a stream's effects."""
+    return b"effects:{%s}:%s" % (keys.hash_tag(stream.encode()), stream.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +98,24 @@ class Effect:
     committed: str
 
 
-def effects_on(link: Link, stream: str) -> list[Effect]:
+def effects_on(link: Access, stream: str) -> list[Effect]:
     """All effects on a stream's records, in the order in which they happened."""
-    parts = [line.split(" ") for line in link.call("LRANGE", f"effects:{stream}", 0, -1)]
+    parts = [line.split(" ") for line in link.call("LRANGE", effects_key(stream), 0, -1)]
     return [Effect(entry, int(pid), tag, committed) for entry, pid, tag, committed in parts]
 
 
-def count_effects(link: Link, streams: Iterable[str]) -> int:
+def count_effects(link: Access, streams: Iterable[str]) -> int:
     """How many effects there are on all these streams."""
-    return sum(link.pipeline([("LLEN", f"effects:{stream}") for stream in streams]))
+    return sum(link.pipeline([("LLEN", effects_key(stream)) for stream in streams]))
 
 
-def add(link: Link, stream: str, count: int) -> list[str]:
+def add(link: Access, stream: str, count: int) -> list[str]:
     """Add that many entries to a stream; their ids."""
     commands: Sequence[Command] = [("XADD", stream, "*", "n", number) for number in range(count)]
     return [str(item) for item in link.pipeline(commands)]
 
 
-def committed(link: Link, stream: str, registration: str = "recorder") -> str | None:
+def committed(link: Access, stream: str, registration: str = "recorder") -> str | None:
     """A registration's committed offset on a stream; None where there is no group."""
     for flat in link.call("XINFO", "GROUPS", stream):
         info = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -116,7 +124,7 @@ def committed(link: Link, stream: str, registration: str = "recorder") -> str | 
     return None
 
 
-def owner_of(link: Link, stream: str, registration: str = "recorder") -> int | None:
+def owner_of(link: Access, stream: str, registration: str = "recorder") -> int | None:
     """The pid of the worker that has the lease of a partition; None where nobody has."""
     token = link.call("GET", keys.lease(registration, stream.encode()))
     return int(str(token).rsplit("-", 2)[1]) if token else None
