@@ -340,6 +340,7 @@ static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
 }
 
 const char *capture_tag(RedisModuleCtx *ctx) {
+    if (slots_tag_moved(ctx, NULL)) hooks_forget_outboxes();
     return slots_tag(ctx);
 }
 

@@ -189,14 +189,14 @@ static int list_command(RedisModuleCtx *ctx, int argc) {
     RM_ReplyWithArray(ctx, 8);
     RM_ReplyWithCString(ctx, "tag");
     RM_ReplyWithCString(ctx, capture_tag(ctx));
-    RM_ReplyWithCString(ctx, "used");
-    RM_ReplyWithArray(ctx, count);
-    for (int i = 0; i < count; i++) RM_ReplyWithCString(ctx, tags[i]);
     RM_ReplyWithCString(ctx, "sync");
     RM_ReplyWithCString(ctx, sync_reason() != NULL ? sync_reason() : "ok");
     RM_ReplyWithCString(ctx, "hooks");
     RM_ReplyWithArray(ctx, listing.count);
     hooks_each(reply_hook, &listing);
+    RM_ReplyWithCString(ctx, "used");
+    RM_ReplyWithArray(ctx, count);
+    for (int i = 0; i < count; i++) RM_ReplyWithCString(ctx, tags[i]);
     return REDISMODULE_OK;
 }
 

@@ -168,8 +168,8 @@ int slots_tag_moved(RedisModuleCtx *ctx, RedisModuleString *key) {
     if (takes_keys(ctx)) return 0;
     unsigned before = tag_slot;
     look(ctx);
-    if (!takes_keys(ctx)) {
-        /* What CLUSTER NODES says is late: a moment ago the event's own key was served here. */
+    if (key != NULL && !takes_keys(ctx)) {
+        /* All are on their way, or what CLUSTER NODES says is late: a moment ago the event's own key was served here. */
         size_t length;
         const char *bytes = RM_StringPtrLen(key, &length);
         choose(slots_of(bytes, length));

@@ -27,8 +27,9 @@ int slots_changed(RedisModuleCtx *ctx);
 /* The server has another role: the next call of `slots_changed` looks again. */
 void slots_forget(void);
 
-/* Called before something is written under the tag because of an event of that key: whether the shard has another tag since
- * the last call, as the slot of the one before takes no keys here any more. Costs nothing without a cluster. */
+/* Called before something is written under the tag because of an event of that key (NULL: of none): whether the shard has
+ * another tag since the last call, as the slot of the one before takes no keys here any more. Costs nothing without a
+ * cluster. */
 int slots_tag_moved(RedisModuleCtx *ctx, RedisModuleString *key);
 
 /* Note that something was written under the present tag; and all of those, the present one included where it is noted, at

@@ -64,7 +64,7 @@ def test_a_wrong_command_says_what_is_wrong_and_changes_nothing(db, words, messa
 
 def test_list_says_tag_sync_and_each_hook(db):
     """A flat array of names and values; a hook is [id, version, error, captured, dropped, aborted]."""
-    assert db.call(HOOK, "LIST")[::2] == ["tag", "used", "sync", "hooks"]
+    assert db.call(HOOK, "LIST")[::2] == ["tag", "sync", "hooks", "used"]
     set_hook(db, "a", version=77, pattern="k")
     set_hook(db, "b")
     db.call("SET", "k", 1)

@@ -110,8 +110,10 @@ class Functions:
                 self._write(function.id, function.database, function.deltas())
 
     def _write(self, registration: str, database: Database, deltas: Iterable[Delta]) -> None:
+        # In a cluster this may be a shard that has not the registry: into keys of its own.
+        tag = _geartrain.tag().encode() if _geartrain.CLUSTER else None
         try:
             for delta in deltas:
-                database.script(*report(registration, delta, HISTORY))
+                database.script(*report(registration, delta, HISTORY, tag))
         except (CommandError, ServerUnavailable, RuntimeError) as error:
             logger.warning("%s: its statistics cannot be written: %s", registration, error)

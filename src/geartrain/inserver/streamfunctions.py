@@ -82,8 +82,16 @@ class StreamFunction:
         self._executed.add(stream)
 
     def abort(self) -> None:
-        """The policy stops the registration: here at once, and for everybody in the registry."""
+        """The policy stops the registration: here at once, and for everybody in the registry.
+
+        A shard that has not the registry cannot write there: its hook says so, and workers and clients, who look at the
+        hooks of all shards, write it (`registry.hooks`).
+        """
         self.close()
+        _geartrain.aborted(self.handle)
+        if _geartrain.CLUSTER:
+            logger.error("%s: aborted on this shard; a worker tells the others", self.id)
+            return
         call = self.database.call
         text = call("HGET", keys.REGISTRATIONS, self.id)
         status = call("HGET", keys.STATUS, self.id) or Status.ACTIVE
