@@ -19,6 +19,7 @@ GEARTRAIN_OPTIONAL(GEARTRAIN_DEFINE)
 #endif
 
 static void (*server_free)(void *);
+static void *(*valkey_alloc)(size_t);
 
 typedef int (*Finder)(const char *name, void *pointer);
 
@@ -32,6 +33,7 @@ const char *api_resolve(RedisModuleCtx *ctx) {
     GEARTRAIN_NEEDED(FIND_NEEDED)
     GEARTRAIN_OPTIONAL(FIND_OPTIONAL)
     server_free = RM_Free;
+    find("ValkeyModule_Alloc", &valkey_alloc);
 #ifdef WATCHED_MEMORY
     /* AddressSanitizer does not see what the server's own allocator gives. */
     RM_Alloc = malloc;
@@ -40,6 +42,10 @@ const char *api_resolve(RedisModuleCtx *ctx) {
     RM_Free = free;
 #endif
     return missing;
+}
+
+int api_is_valkey(void) {
+    return valkey_alloc != NULL;
 }
 
 void api_free_loaded(char *bytes) {

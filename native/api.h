@@ -140,12 +140,16 @@ enum {
     REDISMODULE_EVENT_SWAPDB = 11,
     REDISMODULE_EVENT_FORK_CHILD = 13,
     REDISMODULE_EVENT_EVENTLOOP = 15,
+    VALKEYMODULE_EVENT_ATOMIC_SLOT_MIGRATION = 19,
 };
 
 enum {
     REDISMODULE_SUBEVENT_FLUSHDB_START = 0,
     REDISMODULE_SUBEVENT_LOADING_REPL_START = 2,
     REDISMODULE_SUBEVENT_EVENTLOOP_BEFORE_SLEEP = 0,
+    VALKEYMODULE_SUBEVENT_IMPORT_STARTED = 0,
+    VALKEYMODULE_SUBEVENT_IMPORT_ABORTED = 2,
+    VALKEYMODULE_SUBEVENT_IMPORT_COMPLETED = 4,
 };
 
 /* What GetClientInfoById tells, in its first version. */
@@ -166,6 +170,19 @@ typedef struct {
     int32_t sync;
     int32_t dbnum;
 } RedisModuleFlushInfo;
+
+/* What comes with VALKEYMODULE_EVENT_ATOMIC_SLOT_MIGRATION. */
+typedef struct {
+    int first;
+    int last;
+} ValkeyModuleSlots;
+
+typedef struct {
+    uint64_t version;
+    char job[41];
+    const ValkeyModuleSlots *ranges;
+    uint32_t range_count;
+} ValkeyModuleMigrationInfo;
 
 /* What comes with REDISMODULE_EVENT_SWAPDB. */
 typedef struct {
@@ -245,6 +262,7 @@ typedef struct {
     X(SetContextUser, void, (RedisModuleCtx *, const RedisModuleUser *))                                               \
     X(GetClientId, unsigned long long, (RedisModuleCtx *))                                                             \
     X(RegisterCommandFilter, RedisModuleCommandFilter *, (RedisModuleCtx *, RedisModuleCommandFilterFunc, int))        \
+    X(GetCommandKeys, int *, (RedisModuleCtx *, RedisModuleString **, int, int *))                                     \
     X(CommandFilterArgGet, RedisModuleString *, (RedisModuleCommandFilterCtx *, int))                                  \
     X(GetClientInfoById, int, (void *, uint64_t))                                                                      \
     X(GetMyClusterID, const char *, (void))                                                                            \
@@ -253,11 +271,15 @@ typedef struct {
 /* May be NULL. */
 #define GEARTRAIN_OPTIONAL(X)                                                                                          \
     X(AvoidReplicaTraffic, int, (void))                                                                               \
+    X(ClusterCanAccessKeysInSlot, int, (int))                                                                          \
 
 #define GEARTRAIN_DECLARE(name, result, parameters) extern result(*RM_##name) parameters;
 GEARTRAIN_NEEDED(GEARTRAIN_DECLARE)
 GEARTRAIN_OPTIONAL(GEARTRAIN_DECLARE)
 #undef GEARTRAIN_DECLARE
+
+/* Whether the server is Valkey, which offers the functions under two names: some numbers mean something else in Redis. */
+int api_is_valkey(void);
 
 /* Resolve everything; the name of the first function that is needed and missing, or NULL. */
 const char *api_resolve(RedisModuleCtx *ctx);

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "capture.h"
+#include "foreign.h"
 #include "functions.h"
+#include "slots.h"
 #include "values.h"
 #include "watchdog.h"
 
@@ -164,6 +166,11 @@ static PyObject *perform(Function *function, int own, PyObject *command, RedisMo
     int gone;
     RedisModuleCallReply *reply = call_as(&function->hook->user, name, argv, argc, &gone);
     int number = errno;
+    if (foreign_is(number) && (reply == NULL || RM_CallReplyType(reply) == REDISMODULE_REPLY_ERROR)) {
+        if (reply != NULL) RM_FreeCallReply(reply);
+        const char *why = foreign_text(function_ctx, number, name, argv, argc);
+        return raise_reply(command, why, strlen(why));
+    }
     if (!gone) return answer(command, reply, number);
     static const char GONE[] = "NOPERM the user who registered the function is gone: register it again";
     return raise_reply(command, GONE, sizeof GONE - 1);
@@ -232,6 +239,14 @@ static PyObject *install(PyObject *self, PyObject *const *args, ptrdiff_t count)
     return none();
 }
 
+static PyObject *aborted(PyObject *self, PyObject *const *args, ptrdiff_t count) {
+    (void)self;
+    Function *function = has(count, 1, "aborted(handle)") ? function_of(args[0]) : NULL;
+    if (function == NULL) return NULL;
+    if (function->hook != NULL) function->hook->aborted = 1;
+    return none();
+}
+
 static PyObject *drain(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
     Function *function = has(count, 1, "drain(handle)") ? function_of(args[0]) : NULL;
@@ -293,6 +308,7 @@ static PyObject *active(PyObject *self, PyObject *const *args, ptrdiff_t count) 
 static PyObject *tag(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self, (void)args, (void)count;
     const char *text = capture_tag(function_ctx != NULL ? function_ctx : base);
+    slots_note_use();
     return value_text(text, strlen(text));
 }
 
@@ -316,6 +332,7 @@ static PyMethodDef methods[] = {
     {"own", own, PYTHON_FASTCALL, "own(handle, command, args): run a command of Geartrain's own"},
     {"guarded", guarded, PYTHON_FASTCALL, "guarded(handle, factor, function, *args): call user code, watched"},
     {"install", install, PYTHON_FASTCALL, "install(handle, call, failed, value, context, absent)"},
+    {"aborted", aborted, PYTHON_FASTCALL, "aborted(handle): its policy has stopped it, which GEARTRAIN.HOOK LIST tells"},
     {"drain", drain, PYTHON_FASTCALL, "drain(handle): what successful runs left"},
     {"timer", timer, PYTHON_FASTCALL, "timer(ms, callable): call it later; its number"},
     {"cancel", cancel, PYTHON_FASTCALL, "cancel(number): whether the timer was still to come"},
@@ -341,5 +358,6 @@ int bridge_start(RedisModuleCtx *ctx, long long timeout_ms) {
         if (!add(module, methods[i].name, py.PyCFunction_NewEx(&methods[i], NULL, NULL))) return 0;
     }
     return add(module, "SIGNAL", py.PyLong_FromLongLong(watchdog_signal())) &&
-           add(module, "TIMEOUT_MS", py.PyLong_FromLongLong(timeout_ms));
+           add(module, "TIMEOUT_MS", py.PyLong_FromLongLong(timeout_ms)) &&
+           add(module, "CLUSTER", py.PyBool_FromLong((RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_CLUSTER) != 0));
 }

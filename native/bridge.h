@@ -5,10 +5,11 @@
  *   guarded(handle, factor, f, *args)    call user code as that function, watched
  *   install(handle, call, failed, value, context)
  *   drain(handle)                        what successful runs left
+ *   aborted(handle)                      the function's policy has stopped it: GEARTRAIN.HOOK LIST tells
  *   timer(ms, callable) -> number, cancel(number)
  *   log(level, text), active(), tag(), expired()
  *   setup(load, unload, raise_for, error_reply, accepted)
- *   SIGNAL, TIMEOUT_MS                   the watchdog's
+ *   SIGNAL, TIMEOUT_MS, CLUSTER          the watchdog's; whether this is a shard of a cluster
  *
  * Commands run on the server's main thread and only while the server has called Python: from any other thread, or at any
  * other time, they raise.

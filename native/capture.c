@@ -8,6 +8,7 @@
 #include "hash.h"
 #include "hooks.h"
 #include "migration.h"
+#include "outbox.h"
 #include "slots.h"
 #include "sync.h"
 
@@ -104,16 +105,8 @@ static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModule
     }
     if (hook->outboxes == NULL) hook->outboxes = RM_Calloc(hook->partitions, sizeof *hook->outboxes);
     if (hook->outboxes[at] == NULL) {
-        const char *tag = capture_tag(ctx);
-        size_t room = strlen(tag) + hook->id.length + 64;
-        char *name = RM_Alloc(room);
-        /* The number stands before the id, which may end with one. */
-        int length = hook->partitions > 1 ? snprintf(name, room, "geartrain:{%s}:outbox-%u:", tag, at)
-                                          : snprintf(name, room, "geartrain:{%s}:outbox:", tag);
-        memcpy(name + length, hook->id.bytes, hook->id.length);
-        length += (int)hook->id.length;
-        hook->outboxes[at] = RM_CreateString(NULL, name, (size_t)length);
-        RM_Free(name);
+        hook->outboxes[at] = outbox_name(capture_tag(ctx), hook, at);
+        slots_note_use();
     }
     return hook->outboxes[at];
 }
@@ -180,6 +173,7 @@ static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModule
 
 static void append(RedisModuleCtx *ctx, Job *job) {
     Hook *hook = job->hook;
+    if (slots_tag_moved(ctx, job->key)) hooks_forget_outboxes();
     RedisModuleString *fields[8] = {field_event, job->event, field_key, job->key, field_type, type_names[job->type]};
     long pairs = 3;
     if (hook->snapshot) {
@@ -291,7 +285,7 @@ static int is_deletion(int class, const char *name) {
 }
 
 static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
-    if (hooks_count() == 0 || is_replica || is_loading || migration_brings()) return REDISMODULE_OK;
+    if (hooks_count() == 0 || is_replica || is_loading || migration_brings(key)) return REDISMODULE_OK;
     int db = RM_GetSelectedDb(ctx);
     size_t length;
     const char *bytes = RM_StringPtrLen(key, &length);
@@ -312,6 +306,7 @@ static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
     (void)event, (void)sub, (void)data;
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
     is_followed = 1;
+    slots_forget();
 }
 
 static void on_fork(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
@@ -345,6 +340,7 @@ static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
 }
 
 const char *capture_tag(RedisModuleCtx *ctx) {
+    if (slots_tag_moved(ctx, NULL)) hooks_forget_outboxes();
     return slots_tag(ctx);
 }
 

@@ -33,6 +33,7 @@ typedef struct Hook {
     RedisModuleString **outboxes; /* names, one for each partition; made at the first event, gone when the tag changes */
     char *error;                  /* why it does not run, or NULL; allocated */
     void *sync;                   /* the sync part's own */
+    int aborted;                  /* its policy has stopped it; whoever sees that in LIST tells the registry */
     int dead;                     /* removed, and kept only while `users` are there */
     int users;                    /* jobs and running functions that hold it */
 

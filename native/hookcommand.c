@@ -1,9 +1,23 @@
-/* `GEARTRAIN.HOOK SET | DEL | LIST`. What changes the table is replicated as it was given. */
+/* `GEARTRAIN.HOOK SET | DEL | LIST`.
+ *
+ *   SET id version [field value]...    OK; OLD, and nothing is done, where there is a hook of a later version
+ *   DEL id                             1, or 0: there is none
+ *   DEL id version [UNLINK [key]...]   the same, where it has that version or an earlier one
+ *
+ * Whoever sets and deletes hooks has read a registry that may have changed since: versions, which grow, say what is late. With
+ * UNLINK the outboxes go in the same moment, and the keys that are named, which must be the registration's: unless a hook of
+ * a later version stays, whose events may be in them. Where there is no hook at all the keys go too.
+ *
+ * SET is replicated as it was given. Of DEL the outcome is: replicas delete that hook, and the keys that were there.
+ */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "capture.h"
 #include "hooks.h"
+#include "outbox.h"
+#include "slots.h"
 #include "sync.h"
 
 static int refuse(RedisModuleCtx *ctx, Hook *hook, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -46,6 +60,12 @@ static void default_user(RedisModuleCtx *ctx, Hook *hook) {
     RM_FreeString(ctx, name);
 }
 
+/* Whether the hook's version is a later one. */
+static int is_later(const Hook *hook, unsigned long long version) {
+    unsigned long long number;
+    return number_of(hook->version.bytes, hook->version.length, INT64_MAX, &number) && number > version;
+}
+
 static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (argc < 4 || argc % 2 != 0) return RM_WrongArity(ctx);
     if (!may_change(ctx)) return REDISMODULE_OK;
@@ -56,6 +76,8 @@ static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     if (!number_of(version, version_length, INT64_MAX, &number)) {
         return refuse(ctx, NULL, "ERR hook %.100s: its version is '%.40s'; it must be a number", id, version);
     }
+    const Hook *present = hooks_find(RM_GetSelectedDb(ctx), id, id_length);
+    if (present != NULL && is_later(present, number) && !from_elsewhere(ctx)) return RM_ReplyWithSimpleString(ctx, "OLD");
     Hook *hook = hook_new(RM_GetSelectedDb(ctx), id, id_length, version, version_length);
     for (int i = 4; i + 1 < argc; i += 2) {
         size_t name_length, length;
@@ -76,14 +98,63 @@ static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     return RM_ReplyWithSimpleString(ctx, "OK");
 }
 
-static int del_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
-    if (argc != 3) return RM_WrongArity(ctx);
-    if (!may_change(ctx)) return REDISMODULE_OK;
+/* Each by itself: one that has gone to another shard is refused, and hinders no other. */
+static void unlink_key(RedisModuleCtx *ctx, RedisModuleString *key) {
+    RedisModuleCallReply *reply = RM_Call(ctx, "UNLINK", "!s", key);
+    if (reply != NULL) RM_FreeCallReply(reply);
+}
+
+static void unlink_outboxes(RedisModuleCtx *ctx, const Hook *hook) {
+    for (unsigned i = 0; i < hook->partitions && hook->mode == MODE_ASYNC; i++) {
+        RedisModuleString *name = outbox_name(capture_tag(ctx), hook, i);
+        unlink_key(ctx, name);
+        RM_FreeString(NULL, name);
+    }
+}
+
+/* What was given behind UNLINK: names of keys that are the registration's. */
+static int are_its_keys(RedisModuleString **keys, int count, const char *id, size_t id_length) {
+    for (int i = 0; i < count; i++) {
+        size_t length;
+        const char *key = RM_StringPtrLen(keys[i], &length);
+        if (!outbox_may_unlink(key, length, id, id_length)) return 0;
+    }
+    return 1;
+}
+
+static int delete(RedisModuleCtx *ctx, RedisModuleString *name, unsigned long long version, int unlink,
+                  RedisModuleString **keys, int key_count) {
     size_t length;
-    const char *id = RM_StringPtrLen(argv[2], &length);
-    if (!hooks_remove(RM_GetSelectedDb(ctx), id, length)) return RM_ReplyWithLongLong(ctx, 0);
-    RM_ReplicateVerbatim(ctx);
+    const char *id = RM_StringPtrLen(name, &length);
+    Hook *hook = hooks_find(RM_GetSelectedDb(ctx), id, length);
+    if (hook != NULL && is_later(hook, version)) return RM_ReplyWithLongLong(ctx, 0);
+    if (hook != NULL && unlink) unlink_outboxes(ctx, hook);
+    for (int i = 0; i < key_count; i++) unlink_key(ctx, keys[i]);
+    if (hook == NULL) return RM_ReplyWithLongLong(ctx, 0);
+    hooks_remove(RM_GetSelectedDb(ctx), id, length);
+    RM_Replicate(ctx, "GEARTRAIN.HOOK", "cs", "DEL", name);
     return RM_ReplyWithLongLong(ctx, 1);
+}
+
+static int del_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc < 3) return RM_WrongArity(ctx);
+    if (!may_change(ctx)) return REDISMODULE_OK;
+    if (argc == 3) return delete(ctx, argv[2], INT64_MAX, 0, NULL, 0);
+    size_t id_length, length, word_length = 0;
+    unsigned long long version;
+    const char *id = RM_StringPtrLen(argv[2], &id_length), *number = RM_StringPtrLen(argv[3], &length);
+    if (!number_of(number, length, INT64_MAX, &version)) {
+        return refuse(ctx, NULL, "ERR hook %.100s: its version is '%.40s'; it must be a number", id, number);
+    }
+    const char *word = argc > 4 ? RM_StringPtrLen(argv[4], &word_length) : NULL;
+    if (word != NULL && !same_word(word, word_length, "unlink")) {
+        return refuse(ctx, NULL, "ERR hook %.100s: after the version comes UNLINK, not '%.40s'", id, word);
+    }
+    int key_count = argc > 5 ? argc - 5 : 0;
+    if (!are_its_keys(argv + 5, key_count, id, id_length)) {
+        return refuse(ctx, NULL, "ERR hook %.100s: UNLINK takes keys `geartrain:{...}:...:<id>` alone", id);
+    }
+    return delete(ctx, argv[2], version, word != NULL, argv + 5, key_count);
 }
 
 typedef struct {
@@ -100,19 +171,22 @@ static void count_hook(Hook *hook, void *data) {
 static void reply_hook(Hook *hook, void *data) {
     Listing *listing = data;
     if (hook->db != listing->db) return;
-    RM_ReplyWithArray(listing->ctx, 5);
+    RM_ReplyWithArray(listing->ctx, 6);
     RM_ReplyWithStringBuffer(listing->ctx, hook->id.bytes, hook->id.length);
     RM_ReplyWithStringBuffer(listing->ctx, hook->version.bytes, hook->version.length);
     RM_ReplyWithCString(listing->ctx, hook->error != NULL ? hook->error : "");
     RM_ReplyWithLongLong(listing->ctx, (long long)hook->captured);
     RM_ReplyWithLongLong(listing->ctx, (long long)hook->dropped);
+    RM_ReplyWithLongLong(listing->ctx, hook->aborted);
 }
 
 static int list_command(RedisModuleCtx *ctx, int argc) {
     if (argc != 2) return RM_WrongArity(ctx);
     Listing listing = {ctx, RM_GetSelectedDb(ctx), 0};
     hooks_each(count_hook, &listing);
-    RM_ReplyWithArray(ctx, 6);
+    const char *tags[USED_TAGS];
+    int count = slots_used(tags);
+    RM_ReplyWithArray(ctx, 8);
     RM_ReplyWithCString(ctx, "tag");
     RM_ReplyWithCString(ctx, capture_tag(ctx));
     RM_ReplyWithCString(ctx, "sync");
@@ -120,6 +194,9 @@ static int list_command(RedisModuleCtx *ctx, int argc) {
     RM_ReplyWithCString(ctx, "hooks");
     RM_ReplyWithArray(ctx, listing.count);
     hooks_each(reply_hook, &listing);
+    RM_ReplyWithCString(ctx, "used");
+    RM_ReplyWithArray(ctx, count);
+    for (int i = 0; i < count; i++) RM_ReplyWithCString(ctx, tags[i]);
     return REDISMODULE_OK;
 }
 

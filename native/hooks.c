@@ -79,6 +79,11 @@ int hooks_put(Hook *hook) {
     return 1;
 }
 
+Hook *hooks_find(int db, const char *id, size_t length) {
+    Slot *slot = *slot_of(db, id, length);
+    return slot != NULL ? slot->hook : NULL;
+}
+
 int hooks_remove(int db, const char *id, size_t length) {
     Slot **at = slot_of(db, id, length);
     if (*at == NULL) return 0;

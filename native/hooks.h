@@ -27,6 +27,9 @@ void hooks_forget_outboxes(void);
 /* Have a hook, in the place of one with the same id, whose counters it goes on with. 0: no memory, it is still the caller's. */
 int hooks_put(Hook *hook);
 
+/* The hook with that id, or NULL. */
+Hook *hooks_find(int db, const char *id, size_t length);
+
 /* Remove one; whether it was there. */
 int hooks_remove(int db, const char *id, size_t length);
 

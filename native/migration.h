@@ -1,8 +1,9 @@
 /* Keys that move between the shards of a cluster: that is no event of theirs.
  *
  * Key by key (MIGRATE), that command deletes the key here, and RESTORE-ASKING makes it there. After an atomic migration, or a
- * change of the slot's owner, all of its keys are deleted when the slot is not ours any more. Not told apart: what an
- * atomic migration makes on the shard that gets the slot. Without a cluster this costs nothing.
+ * change of the slot's owner, all of its keys are deleted when the slot is not ours any more. Valkey's atomic migration (9.0)
+ * says which slots it brings; until they are ours, whatever is written to them here is its doing. Not told apart: what the
+ * atomic migration of Redis (8.4) makes on the shard that gets the slot. Without a cluster this costs nothing.
  */
 #ifndef GEARTRAIN_MIGRATION_H
 #define GEARTRAIN_MIGRATION_H
@@ -11,8 +12,8 @@
 
 int migration_load(RedisModuleCtx *ctx);
 
-/* Whether the event that comes now is because the key arrives from another shard. */
-int migration_brings(void);
+/* Whether the event of that key, which comes now, is because it arrives from another shard. */
+int migration_brings(RedisModuleString *key);
 
 /* Whether a `del` event of that key, which comes now, is because the key has gone to another shard. */
 int migration_took(RedisModuleCtx *ctx, RedisModuleString *key);

@@ -1,15 +1,40 @@
-/* The hash tag of this shard: a number, as text, that hashes to a slot which the shard owns.
+/* The hash tag of this shard: a number, as text, that hashes to a slot which the shard serves.
  *
  * Without a cluster it is the smallest one that hashes to slot 0 (`geartrain.keys.slot_tag(0)`), so that it stays the same.
+ *
+ * In a cluster each slot has a rank, the same everywhere, and the tag is of the slot with the highest rank among those that
+ * the shard serves and that are not on their way to another one. So it depends on the slots alone: a replica that is promoted
+ * finds the same tag, hence the outboxes that it has already; and it seldom changes when other slots come and go.
+ *
+ * CLUSTER NODES is looked at once a second. In between a slot may go, so whoever is about to write asks `slots_tag_moved`
+ * first: it is exact, as nothing comes between its answer and the write.
  */
 #ifndef GEARTRAIN_SLOTS_H
 #define GEARTRAIN_SLOTS_H
 
 #include "api.h"
 
+enum { SLOTS = 16384, USED_TAGS = 64 };
+
+/* The slot of a key: of what stands between its first braces, if something does. */
+unsigned slots_of(const char *key, size_t length);
+
 const char *slots_tag(RedisModuleCtx *ctx);
 
-/* Called now and then: whether the shard has another tag since the last call, because the slot went to another one. */
+/* Called now and then: whether the shard has another tag since the last call, because its slots are others. */
 int slots_changed(RedisModuleCtx *ctx);
+
+/* The server has another role: the next call of `slots_changed` looks again. */
+void slots_forget(void);
+
+/* Called before something is written under the tag because of an event of that key (NULL: of none): whether the shard has
+ * another tag since the last call, as the slot of the one before takes no keys here any more. Costs nothing without a
+ * cluster. */
+int slots_tag_moved(RedisModuleCtx *ctx, RedisModuleString *key);
+
+/* Note that something was written under the present tag; and all of those, the present one included where it is noted, at
+ * most the last USED_TAGS. */
+void slots_note_use(void);
+int slots_used(const char *tags[USED_TAGS]);
 
 #endif

@@ -11,6 +11,8 @@
 | `history:<id>` | list | last executions, JSON, newest first | workers | unregister |
 | `streams:<id>` | set | streams that have this registration's group; its outboxes | workers, submit | unregister |
 | `workers` | hash | worker id -> JSON with its expiry | workers | at stop, or expired |
+| `remains` | set | ids of registrations that are gone and may have left something | unregister, submit | when it is removed |
+| `tags` | set | hash tags that the server modules of a cluster's shards have used | workers, submit | never |
 | `config` | hash | what `gearsConfigGet` reads | users | never |
 | `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
 
@@ -20,11 +22,13 @@
 | `geartrain:{<tag>}:tries:<id>:<stream>` | string | owners since the last commit | workers | at a commit, or by TTL |
 | `geartrain:{<tag>}:outbox:<id>` | stream | key events that wait for their function | the server module | unregister |
 | `geartrain:{<tag>}:outbox-<n>:<id>` | stream | the same, with more than one partition | the server module | the same |
+| `geartrain:{<tag>}:stats:<id>` | hash | clusters: a shard's part of a sync registration's counters | its server module | unregister |
+| `geartrain:{<tag>}:history:<id>` | list | clusters: a shard's part of its history | its server module | unregister |
 
 On a stream: the consumer group `geartrain:<id>`, whose last-delivered-id is the committed offset.
 
 The tag of an outbox is the server module's: it hashes to a slot of its own shard. `<n>` counts from 0. An outbox that
-an upgrade to another number of partitions left behind is removed by workers, once it is empty.
+an upgrade to another number of partitions, or a slot that moved, left behind is removed by workers, once it is empty.
 
 A lease hashes to the slot of its stream. The tag is the part of the stream's name that the server hashes; where that
 part cannot stand between braces (it holds `}`, or is empty) it is a number that hashes to the same slot.
@@ -46,6 +50,8 @@ REGISTRATIONS = _REGISTRY + b"registrations"
 STATUS = _REGISTRY + b"status"
 WORKERS = _REGISTRY + b"workers"
 CONFIG = _REGISTRY + b"config"
+REMAINS = _REGISTRY + b"remains"
+TAGS = _REGISTRY + b"tags"
 
 
 def code(session: str) -> bytes:
@@ -96,12 +102,30 @@ def outboxes(tag: bytes, registration: str, partitions: int) -> list[bytes]:
     return [b"geartrain:{%s}:outbox-%d:%s" % (tag, number, registration.encode()) for number in range(partitions)]
 
 
+def shard_stats(tag: bytes, registration: str) -> bytes:
+    """A shard's part of a sync registration's counters; a cluster's shard that has not the registry cannot write there."""
+    return b"geartrain:{%s}:stats:%s" % (tag, registration.encode())
+
+
+def shard_history(tag: bytes, registration: str) -> bytes:
+    """A shard's part of a sync registration's last executions."""
+    return b"geartrain:{%s}:history:%s" % (tag, registration.encode())
+
+
 _OUTBOX = re.compile(rb"geartrain:\{[^}]*\}:outbox(-\d+)?:", re.DOTALL)
 
 
 def is_outbox(stream: bytes) -> bool:
     """Whether a stream is one of the server module's."""
     return _OUTBOX.match(stream) is not None
+
+
+def is_outbox_of(stream: bytes, registration: str, partitions: int) -> bool:
+    """Whether a stream is an outbox of a registration with that number of partitions, whichever tag it has."""
+    if not is_outbox(stream):
+        return False
+    tag = stream[stream.index(b"{") + 1 : stream.index(b"}")]
+    return stream in outboxes(tag, registration, partitions)
 
 
 def hash_tag(key: bytes) -> bytes:

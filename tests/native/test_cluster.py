@@ -1,30 +1,86 @@
-"""A node of a cluster: its outboxes are in a slot of its own, and follow when it has others."""
+"""A node of a cluster: its outboxes are in a slot that it serves, and follow when it serves others."""
 
 from __future__ import annotations
 
+import pytest
+
 from support.hooks import captured, listing, outbox, set_hook
+from support.servers import stable_port
 from support.waiting import wait_for
 
+OPTIONS = {"cluster-enabled": "yes", "cluster-require-full-coverage": "no"}
 
-def test_an_outbox_is_in_a_slot_of_the_node(fresh_server, module_flavour, connect):
-    """Whichever slots it has; when these change, later entries are in another outbox."""
-    options = {"cluster-enabled": "yes", "cluster-require-full-coverage": "no"}
-    link = connect(fresh_server(module_flavour, module={}, options=options))
 
-    def slot():
-        return link.call("CLUSTER", "KEYSLOT", outbox(link))
+@pytest.fixture
+def node(fresh_server, connect):
+    """Makes nodes of clusters that serve a range of slots."""
 
-    link.call("CLUSTER", "ADDSLOTSRANGE", 8000, 16383)
-    wait_for(lambda: "cluster_state:ok" in link.call("CLUSTER", "INFO"), 20)
-    wait_for(lambda: slot() >= 8000)
+    def make(flavour, first, last):
+        port = {"cluster-port": str(stable_port())}
+        link = connect(fresh_server(flavour, module={}, options={**OPTIONS, **port}))
+        link.call("CLUSTER", "ADDSLOTSRANGE", first, last)
+        wait_for(lambda: "cluster_state:ok" in link.call("CLUSTER", "INFO"), 20)
+        return link
+
+    return make
+
+
+def slot_of(link, key):
+    """The slot of a key."""
+    return link.call("CLUSTER", "KEYSLOT", key)
+
+
+def key_in(link, first, last):
+    """A key in a range of slots."""
+    return next(key for key in (f"k{number}" for number in range(100_000)) if first <= slot_of(link, key) <= last)
+
+
+def test_an_outbox_is_in_a_slot_of_the_node(node, module_flavour):
+    """Whichever slots it has; when its slot goes, later entries are in another outbox."""
+    link = node(module_flavour, 8000, 16383)
+    wait_for(lambda: slot_of(link, outbox(link)) >= 8000)
     set_hook(link)
-    key = next(f"k{number}" for number in range(1000) if link.call("CLUSTER", "KEYSLOT", f"k{number}") > 9000)
+    before, tag, slot = outbox(link), listing(link)["tag"], slot_of(link, outbox(link))
+    first, last = max(8000, slot - 100), min(16383, slot + 100)
+    key = key_in(link, *((8000, first - 1) if first > 8100 else (last + 1, 16383)))
     link.call("SET", key, 1)
     assert captured(link) == [("set", key.encode())]
-    before, tag = outbox(link), listing(link)["tag"]
     link.call("DEL", before)
-    link.call("CLUSTER", "DELSLOTSRANGE", 8000, 9000)
-    wait_for(lambda: listing(link)["tag"] != tag)
-    assert slot() > 9000
+    link.call("CLUSTER", "DELSLOTSRANGE", first, last)
+    # At once, not when the module looks next.
     link.call("SET", key, 2)
+    assert not first <= slot_of(link, outbox(link)) <= last
     assert captured(link) == [("set", key.encode())]
+    assert listing(link)["used"] == [tag, listing(link)["tag"]]
+
+
+def test_the_tag_depends_on_the_slots_alone(node, module_flavour):
+    """Whoever serves the same ones finds the same outboxes: a replica that is promoted, a node that had others before."""
+    one, other = node(module_flavour, 0, 5460), node(module_flavour, 3000, 5460)
+    wait_for(lambda: slot_of(other, outbox(other)) >= 3000)
+    other.call("CLUSTER", "ADDSLOTSRANGE", 0, 2999)
+    wait_for(lambda: listing(other)["tag"] == listing(one)["tag"])
+
+
+def test_a_slot_that_is_on_its_way_to_another_node_gets_no_more_events(node, module_flavour):
+    """Though its outbox is there; while all slots go, that of the event's own key is used."""
+    link = node(module_flavour, 0, 400)
+    other = node(module_flavour, 401, 16383)
+    wait_for(lambda: slot_of(link, outbox(link)) <= 400)
+    set_hook(link)
+    key = key_in(link, 0, 400)
+    link.call("SET", key, 1)
+    before, slot = outbox(link), slot_of(link, outbox(link))
+    bus = int(other.call("CONFIG", "GET", "cluster-port")[1])
+    link.call("CLUSTER", "MEET", "127.0.0.1", other.endpoint.address.port, bus)
+    there = other.call("CLUSTER", "MYID")
+    wait_for(lambda: there in link.call("CLUSTER", "NODES") and "handshake" not in link.call("CLUSTER", "NODES"), 20)
+    link.call("CLUSTER", "SETSLOT", slot, "MIGRATING", there)
+    wait_for(lambda: outbox(link) != before)
+    link.call("SET", key, 2)
+    assert link.call("XLEN", before) == 1
+    assert captured(link) == [("set", key.encode())]
+    link.pipeline([("CLUSTER", "SETSLOT", number, "MIGRATING", there) for number in range(401)])
+    link.call("SET", key, 3)
+    assert slot_of(link, outbox(link)) == slot_of(link, key)
+    assert captured(link)[-1] == ("set", key.encode())

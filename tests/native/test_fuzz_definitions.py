@@ -46,11 +46,7 @@ def parts(own, module_server):
     (name,) = register(own, script)
     store = Store(own)
     record = store.snapshot().registrations[name]
-    (words,) = [
-        list(command)
-        for command in hooks.set_commands(record, store.parcel(record.session), b"0")
-        if tuple(command[:2]) == ("GEARTRAIN.HOOK", "SET")
-    ]
+    words = list(hooks.set_command(record, store.parcel(record.session)))
     at = words.index("definition") + 1
     return words, at, json.loads(words[at])
 

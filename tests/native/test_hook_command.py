@@ -41,7 +41,11 @@ HOOK = "GEARTRAIN.HOOK"
         (("SET", "h", "9", "limit", "a\r\nb"), "limit is 'a  b'"),
         (("SET", "h", "9", "n" * 10_000, "v" * 10_000), "no field 'nnn"),
         (("DEL",), "wrong number of arguments"),
-        (("DEL", "h", "more"), "wrong number of arguments"),
+        (("DEL", "h", "more"), "its version is 'more'; it must be a number"),
+        (("DEL", "h", "1", "more"), "after the version comes UNLINK, not 'more'"),
+        (("DEL", "h", "1", "UNLINK", "k"), "UNLINK takes keys `geartrain:{...}:...:<id>` alone"),
+        (("DEL", "h", "1", "UNLINK", "geartrain:{1}:outbox:other"), "UNLINK takes keys"),
+        (("DEL", "h", "1", "UNLINK", "geartrain:{1}:outbox:h", "geartrain:{h"), "UNLINK takes keys"),
         (("LIST", "more"), "wrong number of arguments"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
@@ -59,8 +63,8 @@ def test_a_wrong_command_says_what_is_wrong_and_changes_nothing(db, words, messa
 
 
 def test_list_says_tag_sync_and_each_hook(db):
-    """A flat array of names and values; a hook is [id, version, error, captured, dropped]."""
-    assert db.call(HOOK, "LIST")[::2] == ["tag", "sync", "hooks"]
+    """A flat array of names and values; a hook is [id, version, error, captured, dropped, aborted]."""
+    assert db.call(HOOK, "LIST")[::2] == ["tag", "sync", "hooks", "used"]
     set_hook(db, "a", version=77, pattern="k")
     set_hook(db, "b")
     db.call("SET", "k", 1)

@@ -37,6 +37,7 @@ class HookState:
     error: str
     captured: int
     dropped: int
+    aborted: int = 0
 
 
 def setting(hook: Argument, *, version: Argument = 1, **fields: Argument) -> Command:

@@ -162,6 +162,8 @@ class Client:
         Raises:
             UnknownRegistration: there is none of that id.
         """
+        # First what a function in the server may have said of itself: it must not be taken for news of the resumed one.
+        self._install()
         self._store.set_status(registration, Status.ACTIVE)
         self._install()
 
@@ -277,7 +279,7 @@ class Client:
             done = hooks.reconcile(self._store)
         except CommandError as error:
             return Installed(None, hooks.forbidden(error) if hooks.is_forbidden(error) else str(error))
-        return Installed(done.module, None, done.failed)
+        return Installed(done.modules, None, done.failed)
 
 
 def session_name(path: str | os.PathLike[str]) -> str:

@@ -51,8 +51,10 @@ class SessionHost:
     def _need_sync(self, request: RegisterRequest) -> None:
         """Refuse `mode='sync'` where nobody would run it."""
         with access(self._endpoint, "geartrain:client") as link:
-            reasons = [_why_no_sync(link.on(shard)) for shard in link.shards]
-        reason = next((reason for reason in reasons if reason is not None), None)
+            shards = link.shards
+            reasons = [(shard, _why_no_sync(link.on(shard))) for shard in shards]
+        named = (f"the shard {shard}: {why}" if len(shards) > 1 else why for shard, why in reasons if why is not None)
+        reason = next(named, None)
         if reason is not None:
             raise NeedsModule(
                 f"register({request.pattern!r}): mode='sync' runs inside of the server and needs the server module;"

@@ -11,7 +11,7 @@ from geartrain.builder import Mode, Reader
 from geartrain.config import Dialect
 from geartrain.errors import CommandError
 from geartrain.registry import Delivery, Execution, Hook, Registration, Session, Snapshot, Statistics, Status, Store
-from geartrain.registry.hooks import read
+from geartrain.registry.hooks import read_all
 from geartrain.registry.store import unknown
 from geartrain.text import to_text
 from geartrain.wire import ErrorReply
@@ -153,12 +153,13 @@ def _sessions(store: Store) -> dict[str, Session]:
 
 
 def _hooks(store: Store) -> Mapping[str, Hook]:
-    """The hooks in the server module, by registration id; none where there is no module, or it does not tell."""
+    """The hooks in the server modules, by registration id; none where there is no module, or it does not tell."""
     try:
-        module = read(store.link)
+        modules = read_all(store.link)
     except CommandError:
         return {}
-    return {} if module is None else module.hooks
+    names = {name for module in modules.loaded.values() for name in module.hooks}
+    return {name: hook for name in names if (hook := modules.hook(name)) is not None}
 
 
 def _info(
@@ -179,7 +180,7 @@ def _info(
         mode=record.mode,
         description=record.description,
         dialect=record.dialect,
-        status=snapshot.status[registration],
+        status=_status(snapshot.status[registration], record, hook),
         delivery=record.delivery(hooked=hook is not None),
         python=record.python,
         version=session.version if session is not None else 0,
@@ -196,6 +197,12 @@ def _info(
         last_error=error,
         last_error_at=error_at,
     )
+
+
+def _status(status: Status, record: Registration, hook: Hook | None) -> Status:
+    """The registry's; or what a function in a server says of itself, before a worker has told the registry."""
+    stopped = hook is not None and hook.aborted and hook.version == record.code_version
+    return Status.ABORTED if stopped and status is Status.ACTIVE else status
 
 
 def _last_error(statistics: Statistics, session: Session | None, hook: Hook | None) -> tuple[str | None, float | None]:

@@ -46,6 +46,9 @@ class Function(Protocol):
     def deltas(self) -> Iterable[Delta]:
         """What there is to add to its statistics."""
 
+    def written(self) -> None:
+        """They have been written."""
+
 
 class Functions:
     """All of them, by handle."""
@@ -108,10 +111,13 @@ class Functions:
         if is_active:
             for function in self._functions.values():
                 self._write(function.id, function.database, function.deltas())
+                function.written()
 
     def _write(self, registration: str, database: Database, deltas: Iterable[Delta]) -> None:
+        # In a cluster this may be a shard that has not the registry: into keys of its own.
+        tag = _geartrain.tag().encode() if _geartrain.CLUSTER else None
         try:
             for delta in deltas:
-                database.script(*report(registration, delta, HISTORY))
+                database.script(*report(registration, delta, HISTORY, tag))
         except (CommandError, ServerUnavailable, RuntimeError) as error:
             logger.warning("%s: its statistics cannot be written: %s", registration, error)

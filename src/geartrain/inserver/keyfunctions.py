@@ -73,6 +73,9 @@ class KeysFunction:
         delta = self._tally.drain("", self._worker)
         return [] if delta is None else [delta]
 
+    def written(self) -> None:
+        """What it has left for the statistics is in them: nothing waits for that."""
+
     def _read(self, kind: str, key: str | bytes) -> tuple[str, Any]:
         """The type and value of a key that is no string."""
         if kind == "module":

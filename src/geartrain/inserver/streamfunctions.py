@@ -46,6 +46,7 @@ class StreamFunction:
         self._looking: Iterator[None] | None = None
         self._timer: int | None = None
         self._closed = False
+        self._stopped = False
 
     def start(self) -> None:
         """Take events from now on, and execute what was added before."""
@@ -77,13 +78,27 @@ class StreamFunction:
         drained = (stream.tally.drain(shown(stream.name), self._worker) for stream in executed)
         return [delta for delta in drained if delta is not None]
 
+    def written(self) -> None:
+        """What it has left for the statistics is in them."""
+        if self._stopped:
+            # Not before: whoever sees it has the hook removed, and what the function has left with it.
+            _geartrain.aborted(self.handle)
+
     def executed(self, stream: Stream) -> None:
         """The stream has something for the statistics."""
         self._executed.add(stream)
 
     def abort(self) -> None:
-        """The policy stops the registration: here at once, and for everybody in the registry."""
+        """The policy stops the registration: here at once, and for everybody in the registry.
+
+        A shard that has not the registry cannot write there: its hook says so, and workers and clients, who look at the
+        hooks of all shards, write it (`registry.hooks`).
+        """
         self.close()
+        if _geartrain.CLUSTER:
+            self._stopped = True
+            logger.error("%s: aborted on this shard; a worker tells the others", self.id)
+            return
         call = self.database.call
         text = call("HGET", keys.REGISTRATIONS, self.id)
         status = call("HGET", keys.STATUS, self.id) or Status.ACTIVE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geartrain.registry.code import Parcel, open_parcel, seal
-from geartrain.registry.hooks import Hook, Module
+from geartrain.registry.modules import Hook, Module, Modules
 from geartrain.registry.records import Code, Delivery, Registration, Status, ids_for
 from geartrain.registry.statistics import Execution, Statistics
 from geartrain.registry.store import Session, Snapshot, Store, Submitted
@@ -14,6 +14,7 @@ __all__ = [
     "Execution",
     "Hook",
     "Module",
+    "Modules",
     "Parcel",
     "Registration",
     "Session",

@@ -1,8 +1,9 @@
-"""Hooks: what the server module has to know of the registrations, and how it comes to know it.
+"""Hooks: what the server modules have to know of the registrations, and how they come to know it.
 
-A hook tells the module which key events to capture, or which function to call (`mode='sync'`). The registry decides;
-the module's hooks are a copy, kept in step by whoever changes the registry, and by every worker that finds a difference
-(the server was restarted from an older file, somebody flushed it, a client died halfway).
+A hook tells a module which key events to capture, or which function to call (`mode='sync'`). The registry decides; the
+modules' hooks, one set for each shard, are copies, kept in step by whoever changes the registry, and by every worker
+that finds a difference (a server was restarted from an older file, somebody flushed it, a shard is new, a client died
+halfway).
 
 | registration | has a hook |
 |---|---|
@@ -10,11 +11,21 @@ the module's hooks are a copy, kept in step by whoever changes the registry, and
 | KeysReader or StreamReader, sync | while it is active: a function that is paused is not called |
 | StreamReader, async or async_local | never: workers read the stream |
 
-1. WATCH the registry's version, then read the registry and the module's hooks.
-2. In one transaction: SET what is missing or of another version, DEL what nobody registered, and its outboxes with it.
-3. The registry has changed meanwhile: the transaction did nothing; again from 1.
+The registry lies on one shard and the hooks on all, so no transaction holds them together. What does:
 
-So a worker that looks at an old registry cannot remove a hook that was just made.
+1. Read the hooks of all shards, then the registry. A hook is only ever set when its registration is in the registry; so
+   one that this later snapshot does not know, or knows with lower code, is really of the past, whoever else is at work.
+2. Note in the registry where events will be, then change what differs: SET with the registration's `code_version`, DEL
+   with the version of the hook that was seen. Versions grow and never come again, and the modules do nothing where they
+   have a later one: whoever is late changes nothing of what came after.
+3. The outboxes of what nobody registered are deleted by the module with the hook, in one moment, and only if that is.
+4. The registry has changed meanwhile, so that a hook that was set may be of the past itself: again from 1.
+
+A shard that is away does not stop the others; the next reconciliation finds what it lacks.
+
+A function whose policy has stopped it says so in its hook, because its shard may not have the registry; `reconcile`
+writes it there, and the hooks go on all shards. The registry is watched before hooks are read for that: a registration
+that was resumed since cannot be stopped again by a hook of before.
 """
 
 from __future__ import annotations
@@ -22,59 +33,37 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from geartrain import keys
-from geartrain.builder.requests import MOST_PARTITIONS, KeysArguments, Mode, Reader
-from geartrain.errors import CommandError, UnknownRegistration
+from geartrain.builder.requests import KeysArguments, Mode, Reader
+from geartrain.errors import CommandError, ServerUnavailable, UnknownRegistration
+from geartrain.registry import remains
 from geartrain.registry.code import Parcel
+from geartrain.registry.modules import HOW, Hook, Module, Modules, forbidden, is_forbidden, read, read_all
 from geartrain.registry.records import Registration, Status
+from geartrain.registry.remains import HOOK
 from geartrain.registry.store import Snapshot, Store
-from geartrain.text import shown, to_bytes
-from geartrain.wire import Access, Argument, Command, ErrorReply
+from geartrain.wire import Argument, Command, ErrorReply, Shard
 
-HOOK = "GEARTRAIN.HOOK"
+__all__ = [
+    "HOOK",
+    "HOW",
+    "Hook",
+    "Module",
+    "Modules",
+    "Reconciled",
+    "forbidden",
+    "is_forbidden",
+    "read",
+    "read_all",
+    "reconcile",
+]
 
-HOW = "`geartrain module` prints its path, and `loadmodule PATH` in the server's configuration loads it"
-"""What to do where a server has no module."""
-
-_OK = "ok"
-
-
-@dataclass(frozen=True, slots=True)
-class Hook:
-    """A hook, as the module tells.
-
-    Attributes:
-        id: the registration's.
-        version: its `code_version` when the hook was set.
-        error: why it does not run; '': it does.
-        captured: events that it has taken.
-        dropped: events that found its outbox full.
-    """
-
-    id: str
-    version: int
-    error: str
-    captured: int
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True)
-class Module:
-    """The server module, as it is loaded.
-
-    Attributes:
-        tag: the hash tag of its outboxes.
-        sync: why it runs no sync registrations; None: it does.
-        hooks: by registration id.
-    """
-
-    tag: bytes
-    sync: str | None
-    hooks: Mapping[str, Hook]
+logger = logging.getLogger("geartrain.registry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,42 +71,27 @@ class Reconciled:
     """What `reconcile` found and could not do.
 
     Attributes:
-        module: as it is now; None: the server has none.
-        failed: for each registration whose hook could not be set, why.
+        modules: as they are now.
+        failed: for each registration whose hook could not be set everywhere, why.
     """
 
-    module: Module | None
+    modules: Modules
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(link: Access) -> Module | None:
-    """The module of this server; None where it has none.
+@dataclass(slots=True)
+class _Plan:
+    """What to change on each shard, and what has to be noted before.
 
-    Raises:
-        CommandError: the server has it, and refuses to tell (`is_forbidden`).
+    Attributes:
+        changes: for each shard: ids, each with a command.
+        outboxes: by registration id.
+        failed: what cannot be said to a module, and why.
     """
-    try:
-        flat = link.call(HOOK, "LIST")
-    except CommandError as error:
-        if error.is_unknown:
-            return None
-        raise
-    found = dict(zip(map(shown, flat[::2]), flat[1::2], strict=True))
-    hooks = [
-        Hook(shown(item), int(version), shown(why), *map(int, counts)) for item, version, why, *counts in found["hooks"]
-    ]
-    reason = shown(found["sync"])
-    return Module(to_bytes(found["tag"]), None if reason == _OK else reason, {hook.id: hook for hook in hooks})
 
-
-def is_forbidden(error: CommandError) -> bool:
-    """Whether the server has the module, and this user may not look after its hooks."""
-    return error.code == "NOPERM"
-
-
-def forbidden(error: CommandError) -> str:
-    """The same, as users read it."""
-    return f"the server has the module, and this user may not use {HOOK} ({error.reply}): grant +{HOOK.lower()}"
+    changes: dict[Shard, list[tuple[str, Command]]] = field(default_factory=dict)
+    outboxes: dict[str, set[bytes]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def is_hooked(registration: Registration, status: Status) -> bool:
@@ -142,52 +116,112 @@ def differences(module: Module, snapshot: Snapshot) -> tuple[list[Registration],
     return missing, [name for name in module.hooks if name not in wanted]
 
 
+def stopped(modules: Modules, snapshot: Snapshot) -> list[str]:
+    """Registrations that are active in the registry, and that a shard's policy has stopped."""
+    found = []
+    for name, item in snapshot.registrations.items():
+        if item.mode is Mode.SYNC and snapshot.status[name] is Status.ACTIVE:
+            hooks = (hook for _, hook in modules.hooks_of(name))
+            if any(hook.aborted and hook.version == item.code_version for hook in hooks):
+                found.append(name)
+    return found
+
+
 def reconcile(store: Store) -> Reconciled:
-    """Give the module the hooks that the registry asks for, and no others.
+    """Give the modules the hooks that the registry asks for, and no others.
 
     Raises:
-        CommandError: the server has the module, and refuses to tell of its hooks (`is_forbidden`).
+        CommandError: a server has the module, and refuses to tell of its hooks (`is_forbidden`).
+        ServerUnavailable: the only server, or the shard that has the registry, is away.
     """
     while True:
-        snapshot = store.watched_snapshot()
-        try:
-            module = read(store.link)
-            changes, failed = _changes(module, snapshot, store) if module is not None else ([], {})
-        except CommandError:
-            store.link.call("UNWATCH")
-            raise
-        if module is None or not changes:
-            store.link.call("UNWATCH")
-            return Reconciled(module, failed)
-        replies = store.link.transaction([command for _, command in changes])
-        if replies is not None:
-            failed |= {
-                name: f"{HOOK}: {reply.text}"
-                for (name, _), reply in zip(changes, replies, strict=True)
-                if isinstance(reply, ErrorReply)
-            }
-            return Reconciled(read(store.link), failed)
-
-
-def _changes(module: Module, snapshot: Snapshot, store: Store) -> tuple[list[tuple[str, Command]], dict[str, str]]:
-    """Commands, each with the id of the registration that it is for; and what cannot be said, and why."""
-    missing, unknown = differences(module, snapshot)
-    changes: list[tuple[str, Command]] = []
-    failed: dict[str, str] = {}
-    for item in missing:
-        try:
-            parcel = store.parcel(item.session) if item.mode is Mode.SYNC else None
-        except UnknownRegistration as error:
-            failed[item.id] = str(error)
+        modules = read_all(store.link)
+        snapshot = store.snapshot()
+        if stopped(modules, snapshot):
+            _tell_stopped(store)
             continue
-        changes += [(item.id, command) for command in set_commands(item, parcel, module.tag)]
-    used = {name for item in snapshot.registrations.values() for name in outboxes_of(item, module.tag)}
+        plan = _plan(modules, snapshot, store)
+        # One server needs no tags: statistics are in the registry.
+        store.note(plan.outboxes, modules.used_tags if modules.clustered else ())
+        if not plan.changes:
+            return Reconciled(modules, plan.failed)
+        failed = plan.failed | _apply(plan, store, clustered=modules.clustered)
+        if store.version() == snapshot.version:
+            return Reconciled(read_all(store.link), failed)
+
+
+def _tell_stopped(store: Store) -> None:
+    """Write into the registry that policies have stopped functions."""
+    while True:
+        snapshot = store.watched_snapshot()
+        names = stopped(read_all(store.link), snapshot)
+        if not names:
+            store.link.call("UNWATCH")
+            return
+        changes: list[Command] = [("HSET", keys.STATUS, name, Status.ABORTED.value) for name in names]
+        if store.link.transaction([*changes, ("INCR", keys.VERSION)]) is not None:
+            for name in names:
+                logger.error("%s: aborted in the server; `geartrain resume %s` starts it again", name, name)
+            return
+
+
+def _plan(modules: Modules, snapshot: Snapshot, store: Store) -> _Plan:
+    plan = _Plan()
+    left = _left_behind(modules, snapshot, store)
+    for shard, module in modules.loaded.items():
+        missing, unknown = differences(module, snapshot)
+        changes: list[tuple[str, Command]] = []
+        for name in unknown:
+            unlink = () if name in snapshot.registrations else ("UNLINK", *left[name].get(shard, ()))
+            changes.append((name, (HOOK, "DEL", name, module.hooks[name].version, *unlink)))
+        for item in missing:
+            hook = module.hooks.get(item.id)
+            if hook is not None and hook.version > item.code_version:
+                # The registry is older than the hook: it was restored, or lost its last changes in a failover.
+                changes.append((item.id, (HOOK, "DEL", item.id, hook.version)))
+            try:
+                parcel = store.parcel(item.session) if item.mode is Mode.SYNC else None
+            except UnknownRegistration as error:
+                plan.failed[item.id] = str(error)
+                continue
+            changes.append((item.id, set_command(item, parcel)))
+            plan.outboxes.setdefault(item.id, set()).update(outboxes_of(item, module.tag))
+        if changes:
+            plan.changes[shard] = changes
+    return plan
+
+
+def _left_behind(modules: Modules, snapshot: Snapshot, store: Store) -> dict[str, dict[Shard, list[bytes]]]:
+    """For each hook's id that nobody registered: keys that go with it, by shard."""
+    unknown = {name for module in modules.loaded.values() for name in module.hooks} - snapshot.registrations.keys()
+    if not unknown:
+        return {}
+    known_tags = remains.tags(store.link)
+    found = {}
     for name in unknown:
-        changes.append((name, (HOOK, "DEL", name)))
-        if name not in snapshot.registrations:
-            left = [key for count in (1, MOST_PARTITIONS) for key in keys.outboxes(module.tag, name, count)]
-            changes.append((name, ("UNLINK", *(key for key in left if key not in used))))
-    return changes, failed
+        outboxes = [stream for stream in store.streams(name) if keys.is_outbox(stream)]
+        found[name] = remains.by_shard(store.link, [*outboxes, *remains.shard_keys(name, known_tags)])
+    return found
+
+
+def _apply(plan: _Plan, store: Store, *, clustered: bool) -> dict[str, str]:
+    """Send the changes to all shards; what was refused, by registration id."""
+    failed: dict[str, str] = {}
+    for shard, changes in plan.changes.items():
+        where = f"shard {shard}: " if clustered else ""
+        try:
+            replies = store.link.on(shard).pipeline([command for _, command in changes])
+        except ServerUnavailable as error:
+            if not clustered:
+                raise
+            failed |= {name: f"{where}{error}" for name, _ in changes}
+            continue
+        failed |= {
+            name: f"{where}{HOOK}: {reply.text}"
+            for (name, _), reply in zip(changes, replies, strict=True)
+            if isinstance(reply, ErrorReply)
+        }
+    return failed
 
 
 def outboxes_of(registration: Registration, tag: bytes) -> list[bytes]:
@@ -198,13 +232,12 @@ def outboxes_of(registration: Registration, tag: bytes) -> list[bytes]:
     return keys.outboxes(tag, registration.id, arguments.partitions)
 
 
-def set_commands(registration: Registration, parcel: Parcel | None, tag: bytes) -> list[Command]:
-    """What sets a registration's hook, and notes where its events will be.
+def set_command(registration: Registration, parcel: Parcel | None) -> Command:
+    """What sets a registration's hook.
 
     Args:
         registration: one that `is_hooked`.
         parcel: its session's code; for sync.
-        tag: of the module's outboxes.
     """
     values: dict[str, Argument] = {"pattern": registration.pattern}
     arguments = registration.arguments
@@ -224,11 +257,7 @@ def set_commands(registration: Registration, parcel: Parcel | None, tag: bytes) 
         values["snapshot"] = int(arguments.snapshot and arguments.read_value)
         values["limit"] = arguments.outbox_limit or 0
     flat = [piece for pair in values.items() for piece in pair]
-    commands: list[Command] = [(HOOK, "SET", registration.id, registration.code_version, *flat)]
-    streams = outboxes_of(registration, tag)
-    if streams:
-        commands.append(("SADD", keys.streams(registration.id), *streams))
-    return commands
+    return (HOOK, "SET", registration.id, registration.code_version, *flat)
 
 
 def definition(registration: Registration, parcel: Parcel) -> str:

@@ -1,9 +1,12 @@
-"""What executions leave behind: counters and a short history, written by workers, read by `ls` and `show`."""
+"""What executions leave behind: counters and a short history, written by workers, read by `ls` and `show`.
+
+Functions that run in the servers of a cluster write theirs in keys of their own shards; `Statistics.total` adds up.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -28,7 +31,7 @@ class Statistics:
         dropped: key events that were lost because the worker's buffer was full (best effort only).
         records: records in succeeded executions.
         duration_us: microseconds that executions took, in total.
-        last_duration_us: microseconds that the last one took.
+        last_duration_us: microseconds that the last one took; where several shards execute, the longest of their last.
         last_error: the last failure's message, or None.
         last_trace: the user's traceback of the last failure, or None.
         last_error_at: its Unix time in seconds, or None.
@@ -63,6 +66,19 @@ class Statistics:
         made.last_error = stored.get("last_error")
         made.last_trace = stored.get("last_trace")
         made.last_error_at = float(stored["last_error_at"]) if "last_error_at" in stored else None
+        return made
+
+    @classmethod
+    def total(cls, parts: Iterable[Statistics]) -> Statistics:
+        """Those of several shards together: counters added up, the latest error."""
+        made = cls()
+        for part in parts:
+            for name in COUNTERS:
+                setattr(made, name, getattr(made, name) + getattr(part, name))
+            made.last_duration_us = max(made.last_duration_us, part.last_duration_us)
+            if part.last_error is not None and (part.last_error_at or 0.0) >= (made.last_error_at or 0.0):
+                made.last_error, made.last_error_at = part.last_error, part.last_error_at
+                made.last_trace = part.last_trace
         return made
 
 
@@ -100,14 +116,23 @@ class Delta:
     executions: Sequence[Execution] = ()
 
 
-def report(registration: str, delta: Delta, history: int) -> tuple[Script, list[Argument], list[Argument]]:
-    """The script call that adds `delta`, where the registration is still there; `history` executions are kept."""
+def report(
+    registration: str, delta: Delta, history: int, tag: bytes | None = None
+) -> tuple[Script, list[Argument], list[Argument]]:
+    """The script call that adds `delta`; `history` executions are kept.
+
+    Args:
+        tag: None: in the registry, where the registration is still there. Else: in a shard's own keys, whatever is
+            registered.
+    """
     counters = {name: amount for name, amount in delta.counters.items() if amount}
     args: list[Argument] = [registration, history]
     for fields in (counters, delta.latest):
         args += [len(fields), *(_sendable(item) for pair in fields.items() for item in pair)]
     args += [json.dumps(asdict(execution)) for execution in delta.executions]
-    return _REPORT, [keys.REGISTRATIONS, keys.stats(registration), keys.history(registration)], args
+    if tag is not None:
+        return _REPORT, [keys.shard_stats(tag, registration), keys.shard_history(tag, registration)], args
+    return _REPORT, [keys.stats(registration), keys.history(registration), keys.REGISTRATIONS], args
 
 
 def _sendable(item: str | float) -> str | int | float:

@@ -7,13 +7,15 @@ new snapshot. A submission watches the version, so that two at the same time can
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from geartrain import keys
 from geartrain.config import Dialect
 from geartrain.errors import ArgumentError, CommandError, UnknownRegistration
+from geartrain.registry import remains
 from geartrain.registry.code import Parcel
 from geartrain.registry.records import Registration, Status
 from geartrain.registry.statistics import Execution, Statistics, execution_from
@@ -142,9 +144,10 @@ class Store:
             *(("HSET", keys.REGISTRATIONS, key, item.to_json()) for key, item in wanted.items()),
             *self._status_changes(wanted.keys()),
             *_forget(removed),
-            # Not from 0: a worker must not take an emptied and newly filled database for the one that it knew.
-            ("SET", keys.VERSION, code_version, "NX"),
-            ("INCR", keys.VERSION),
+            *(("SREM", keys.REMAINS, item) for item in wanted),
+            # Never below a code version: `remains` tells by it who came later. And not from 0: a worker must not take an
+            # emptied and newly filled database for the one that it knew.
+            ("SET", keys.VERSION, max(self.version() + 1, code_version)),
         ]
         if self.link.transaction(changes) is None:
             return None
@@ -173,7 +176,7 @@ class Store:
         """The server's time in milliseconds, or more: never the same twice, not even after the database was emptied."""
         seconds, microseconds = self.link.call("TIME")
         now = int(seconds) * 1000 + int(microseconds) // 1000
-        return max([now, *(item.code_version + 1 for item in existing)])
+        return max([now, self.version() + 1, *(item.code_version + 1 for item in existing)])
 
     def _all_registrations(self) -> list[Any]:
         return list(self.link.call("HGETALL", keys.REGISTRATIONS))
@@ -259,34 +262,31 @@ class Store:
                 return
 
     def remove_remains(self, registrations: Iterable[str]) -> None:
-        """Remove groups, leases, outboxes, statistics and history of registrations that are gone.
+        """Remove groups, leases, outboxes, statistics and history of registrations that are gone (`registry.remains`).
 
         What belongs to a registration that has come again under the same id meanwhile stays.
         """
         for registration in registrations:
-            while not self._try_remove_remains(registration):
+            while not remains.remove(self.link, registration):
                 pass
 
-    def _try_remove_remains(self, registration: str) -> bool:
-        self.link.call("WATCH", keys.VERSION)
-        if self.link.call("HEXISTS", keys.REGISTRATIONS, registration):
-            self.link.call("UNWATCH")
-            return True
-        streams = self.streams(registration)
-        outboxes = [stream for stream in streams if keys.is_outbox(stream)]
-        commands: list[Command] = [
-            *(("DEL", keys.lease(registration, stream), keys.tries(registration, stream)) for stream in streams),
-            *(("UNLINK", stream) for stream in outboxes),
-            ("DEL", keys.stats(registration), keys.history(registration), keys.streams(registration)),
-        ]
-        if self.link.transaction(commands) is None:
-            return False
-        # After the leases: without its lease, a worker that is just committing cannot make the group again. By
-        # themselves: one stream that this user may not touch keeps its group, and nothing else.
-        own = set(outboxes)
-        groups = [("XGROUP", "DESTROY", stream, keys.group(registration)) for stream in streams if stream not in own]
-        self.link.pipeline(groups)
-        return True
+    def remaining(self) -> list[str]:
+        """Ids of registrations that are gone and may have left something: a shard was away, or a process ended."""
+        return sorted(map(str, self.link.call("SMEMBERS", keys.REMAINS)))
+
+    def note(self, streams: Mapping[str, Collection[bytes]], tags: Collection[bytes] = ()) -> None:
+        """Note outboxes, by registration id, of those that are still registered; and hash tags that shards have used."""
+        while streams or tags:
+            self.link.call("WATCH", keys.VERSION)
+            registered = set(map(str, self.link.call("HKEYS", keys.REGISTRATIONS)))
+            wanted = {keys.streams(name): items for name, items in streams.items() if name in registered}
+            wanted[keys.TAGS] = tags
+            commands: list[Command] = [("SADD", key, *items) for key, items in wanted.items() if items]
+            if not commands:
+                self.link.call("UNWATCH")
+                return
+            if self.link.transaction(commands) is not None:
+                return
 
     def streams(self, registration: str) -> list[bytes]:
         """The streams that have the registration's group (or had it, where a stream was deleted since)."""
@@ -294,12 +294,20 @@ class Store:
 
     def statistics(self, registrations: Sequence[str]) -> dict[str, Statistics]:
         """Counters by registration id."""
-        replies = self.link.pipeline([("HGETALL", keys.stats(item)) for item in registrations])
-        return {item: Statistics.from_hash(_checked(reply)) for item, reply in zip(registrations, replies, strict=True)}
+        tags = remains.tags(self.link)
+        names = [(item, [keys.stats(item), *(keys.shard_stats(tag, item) for tag in tags)]) for item in registrations]
+        replies = iter(self.link.pipeline([("HGETALL", name) for _, parts in names for name in parts]))
+        return {
+            item: Statistics.total(Statistics.from_hash(_checked(next(replies))) for _ in parts) for item, parts in names
+        }
 
     def history(self, registration: str, count: int = 100) -> list[Execution]:
         """The last executions, newest first."""
-        return [execution_from(line) for line in self.link.call("LRANGE", keys.history(registration), 0, count - 1)]
+        names = [keys.shard_history(tag, registration) for tag in remains.tags(self.link)]
+        commands = [("LRANGE", name, 0, count - 1) for name in (keys.history(registration), *names)]
+        parts = [list(map(execution_from, _checked(reply))) for reply in self.link.pipeline(commands)]
+        # On one server they are in the order in which they ended.
+        return parts[0] if len(parts) == 1 else sorted(chain(*parts), key=lambda line: line.at, reverse=True)[:count]
 
     def lags(self, registration: str) -> dict[bytes, int | None]:
         """For each stream: entries that are not committed yet; None where the server cannot tell.
@@ -360,7 +368,10 @@ def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
 
 
 def _forget(registrations: Iterable[str]) -> list[Command]:
-    return [("HDEL", key, item) for item in registrations for key in (keys.REGISTRATIONS, keys.STATUS)]
+    commands: list[Command] = []
+    for item in registrations:
+        commands += [("HDEL", keys.REGISTRATIONS, item), ("HDEL", keys.STATUS, item), ("SADD", keys.REMAINS, item)]
+    return commands
 
 
 def _as_dict(session: Session) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from geartrain import keys
 from geartrain.builder import KeysArguments, Mode, Reader, StreamArguments
 from geartrain.config import Dialect
 from geartrain.registry import Hook, Module, Parcel, Registration, Snapshot, Status
-from geartrain.registry.hooks import differences, ignored, is_hooked, outboxes_of, set_commands
+from geartrain.registry.hooks import differences, ignored, is_hooked, outboxes_of, set_command
 
 PARCEL = Parcel(session="shop", blob=b"\x80code", python="3.11", signature="ab", version=7)
 
@@ -70,21 +70,20 @@ def test_a_registration_has_a_hook_while_its_events_count(reader, mode, hooked):
 
 
 def test_a_hook_for_the_outbox_says_what_was_registered():
-    """Lists only where there are some; and the outboxes are noted with the registration."""
+    """Lists only where there are some."""
     item = registration(event_types=("set", "del"), key_types=("hash",), snapshot=True, partitions=2, outbox_limit=9)
-    command, noted = set_commands(item, None, b"t")
+    command = set_command(item, None)
     assert command[:4] == ("GEARTRAIN.HOOK", "SET", "r", 7)
     assert fields(command) == {
         "pattern": "k:*", "events": "set del", "types": "hash", "partitions": 2, "snapshot": 1, "limit": 9,
     }  # fmt: skip
-    assert noted == ("SADD", keys.streams("r"), b"geartrain:{t}:outbox-0:r", b"geartrain:{t}:outbox-1:r")
-    plain, _ = set_commands(registration(), None, b"t")
-    assert fields(plain) == {"pattern": "k:*", "partitions": 1, "snapshot": 0, "limit": 0}
+    assert outboxes_of(item, b"t") == [b"geartrain:{t}:outbox-0:r", b"geartrain:{t}:outbox-1:r"]
+    assert fields(set_command(registration(), None)) == {"pattern": "k:*", "partitions": 1, "snapshot": 0, "limit": 0}
 
 
 def test_a_snapshot_is_not_taken_where_no_value_is_read():
     """Records hold none, whenever it was."""
-    command, _ = set_commands(registration(snapshot=True, read_value=False), None, b"t")
+    command = set_command(registration(snapshot=True, read_value=False), None)
     assert fields(command)["snapshot"] == 0
 
 
@@ -92,8 +91,7 @@ def test_a_snapshot_is_not_taken_where_no_value_is_read():
 def test_a_hook_for_the_server_says_who_registered_and_brings_the_code(reader, more):
     """It has no outbox."""
     item = registration(reader=reader, mode=Mode.SYNC)
-    (command,) = set_commands(item, PARCEL, b"t")
-    found = fields(command)
+    found = fields(set_command(item, PARCEL))
     definition = json.loads(found.pop("definition"))
     assert found == {"pattern": "k:*", "mode": "sync", "user": "alice", **more}
     assert Registration.from_json(definition.pop("registration")) == item
