@@ -1,4 +1,4 @@
-"""A pipeline that is cut for several shards gives what it gives on one server, for any chain of steps and any shards."""
+"""A pipeline that is cut for several shards gives what it gives on one server: any chain of steps, any shards."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_parts_are_small_where_results_are(step: str) -> None:
 
 
 def test_local_groups_are_those_of_a_shard() -> None:
-    """`localgroupby` is the one step whose results depend on where records lie; a groupby behind it makes them equal."""
+    """`localgroupby` alone gives what depends on where records lie; a groupby behind it makes that equal."""
     local = GB().localgroupby(lambda record: record, lambda _key, acc, _record: (acc or 0) + 1)
     shards = [["a", "a", "b"], ["a"]]
     assert cluster(local.steps, shards) == [

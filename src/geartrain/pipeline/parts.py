@@ -1,4 +1,4 @@
-"""A pipeline over several shards, cut in two: what each shard does with its own records, and what is done where they meet.
+"""A pipeline over several shards, cut in two: what each does with its own records, and what is done where they meet.
 
 The results are those of one server that has the records of all shards, one shard's behind the other's. What comes first
 of these steps decides where the cut is:

@@ -80,6 +80,7 @@ def test_run_has_each_readers_arguments() -> None:
         Reader.KEYS_ONLY: ["arg"],
         Reader.STREAM: ["arg", "fromId"],
         Reader.PYTHON: ["generator_function"],
+        Reader.SHARDS: [],
     }
 
 
