@@ -19,6 +19,7 @@ from geartrain.builder import (
     Mode,
     PythonBuilder,
     Reader,
+    ShardsBuilder,
     StreamArguments,
     StreamBuilder,
 )
@@ -98,7 +99,7 @@ def test_the_builder_has_the_specified_arguments() -> None:
 def test_each_reader_has_a_class_of_its_own() -> None:
     """And each of them is a GearsBuilder."""
     kinds = [type(GB()), *(type(GB(reader)) for reader in Reader)]
-    assert kinds == [KeysBuilder, KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder]
+    assert kinds == [KeysBuilder, KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder, ShardsBuilder]
     assert all(issubclass(kind, GearsBuilder) for kind in kinds)
 
 
