@@ -15,11 +15,15 @@
 | `tags` | set | hash tags that the server modules of a cluster's shards have used | workers, submit | never |
 | `config` | hash | what `gearsConfigGet` reads | users | never |
 | `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
+| `tasks:<python>` | list | tickets: parts of `run()` that wait for a worker | `run()` | when taken, or by TTL |
+| `run:<run>` | hash | the pickled job of a `run()`, its signature | `run()` | at its end, or by TTL |
+| `claim:<run>:<part>-<try>` | string | the worker that does this part | workers | when it is done, or by TTL |
 
 | other keys | type | what it holds | written by | goes away |
 |---|---|---|---|---|
 | `geartrain:{<tag>}:lease:<id>:<stream>` | string | the owner's token | workers | at release, or by TTL |
 | `geartrain:{<tag>}:tries:<id>:<stream>` | string | owners since the last commit | workers | at a commit, or by TTL |
+| `geartrain:{<tag>}:reply:<run>:<part>-<try>` | list | results of a part of `run()` | workers | when taken, or by TTL |
 | `geartrain:{<tag>}:outbox:<id>` | stream | key events that wait for their function | the server module | unregister |
 | `geartrain:{<tag>}:outbox-<n>:<id>` | stream | the same, with more than one partition | the server module | the same |
 | `geartrain:{<tag>}:stats:<id>` | hash | clusters: a shard's part of a sync registration's counters | its server module | unregister |
@@ -77,6 +81,26 @@ def streams(registration: str) -> bytes:
 def wake(worker: str) -> bytes:
     """The stream that ends the worker's blocking read."""
     return _REGISTRY + b"wake:" + worker.encode()
+
+
+def run_tasks(python: str) -> bytes:
+    """What waits for workers of this minor version of Python."""
+    return _REGISTRY + b"tasks:" + python.encode()
+
+
+def run_job(run: str) -> bytes:
+    """What each shard is to do for a `run()`."""
+    return _REGISTRY + b"run:" + run.encode()
+
+
+def run_claim(ticket: str) -> bytes:
+    """Who does a part of a `run()`; the ticket is `<run>:<part>-<try>`."""
+    return _REGISTRY + b"claim:" + ticket.encode()
+
+
+def run_reply(slot: int, ticket: str) -> bytes:
+    """The results of a part of a `run()`, in a slot of the part's shard."""
+    return b"geartrain:{%s}:reply:%s" % (slot_tag(slot), ticket.encode())
 
 
 def group(registration: str) -> bytes:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from geartrain.builder.gears import GB, GearsBuilder, KeysBuilder, KeysOnlyBuilder, PythonBuilder, StreamBuilder
+from geartrain.builder.gears import (
+    GB,
+    GearsBuilder,
+    KeysBuilder,
+    KeysOnlyBuilder,
+    PythonBuilder,
+    ShardsBuilder,
+    StreamBuilder,
+)
 from geartrain.builder.host import Host, current_host, hosted
 from geartrain.builder.requests import (
     FailurePolicy,
@@ -29,6 +37,7 @@ __all__ = [
     "Reader",
     "RegisterRequest",
     "RunRequest",
+    "ShardsBuilder",
     "Step",
     "StreamArguments",
     "StreamBuilder",

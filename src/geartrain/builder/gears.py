@@ -31,14 +31,15 @@ from geartrain.errors import ArgumentError
 Callback: TypeAlias = Callable[[], Any] | None
 Words: TypeAlias = list[str] | tuple[str, ...] | None
 
-_NOT_YET = ("ShardsIDReader", "CommandReader")
+_NOT_YET = ("CommandReader",)
 
 
 class GearsBuilder(Stepping):
     """A pipeline that is being written: `GearsBuilder('StreamReader').foreach(f).register('orders:*')`.
 
     Args:
-        reader: where records come from: 'KeysReader', 'KeysOnlyReader', 'StreamReader' or 'PythonReader'.
+        reader: where records come from: 'KeysReader', 'KeysOnlyReader', 'StreamReader', 'PythonReader' or
+            'ShardsIDReader'.
         defaultArg: what `register()` and `run()` read where they are not told: a glob of key names, or the generator
             function of a PythonReader.
         desc: a description, which `geartrain show` prints.
@@ -65,6 +66,10 @@ class GearsBuilder(Stepping):
     def __new__(
         cls, reader: Literal["PythonReader"], defaultArg: str | Callable[[], Any] = "*", desc: str | None = None
     ) -> PythonBuilder: ...
+    @overload
+    def __new__(
+        cls, reader: Literal["ShardsIDReader"], defaultArg: str = "*", desc: str | None = None
+    ) -> ShardsBuilder: ...
     @overload
     def __new__(cls, reader: str, defaultArg: str | Callable[[], Any] = "*", desc: str | None = None) -> Self: ...
     @checked
@@ -296,7 +301,10 @@ class PythonBuilder(GearsBuilder):
 
     @checked
     def run(self, generator_function: Callable[[], Any] | None = None) -> list[Any]:
-        """Execute the steps over what `generator_function()` yields (default: the builder's `defaultArg`)."""
+        """Execute the steps over what `generator_function()` yields (default: the builder's `defaultArg`).
+
+        On a cluster it is called once for each shard.
+        """
         source = self._default if generator_function is None else generator_function
         if not callable(source):
             raise checks.wrong("run", "generator_function", source, "a function that yields (itself, not its result)")
@@ -306,8 +314,23 @@ class PythonBuilder(GearsBuilder):
         return current_host("run").run(request)
 
 
+class ShardsBuilder(GearsBuilder):
+    """`GearsBuilder('ShardsIDReader')`: one record for each shard, its id."""
+
+    reader = Reader.SHARDS
+
+    @checked
+    def run(self) -> list[Any]:
+        """Execute the steps over the ids of the shards, each on its own shard.
+
+        An id has 40 characters: a cluster's is the primary's node id; that of a server that is no cluster is its
+        `run_id`, another one after each start.
+        """
+        return self._run(None)
+
+
 _BUILDERS: Mapping[str, type[GearsBuilder]] = {
-    kind.reader.value: kind for kind in (KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder)
+    kind.reader.value: kind for kind in (KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder, ShardsBuilder)
 }
 
 

@@ -20,6 +20,7 @@ class Reader(StrEnum):
     KEYS_ONLY = "KeysOnlyReader"
     STREAM = "StreamReader"
     PYTHON = "PythonReader"
+    SHARDS = "ShardsIDReader"
 
 
 class Mode(StrEnum):
@@ -114,7 +115,7 @@ class RunRequest:
 
     Attributes:
         reader: any reader.
-        pattern: glob of key names (PythonReader: unused).
+        pattern: glob of key names (PythonReader, ShardsIDReader: unused).
         source: the generator function of a PythonReader, or None.
         no_scan: KeysReader: `pattern` is one key's exact name.
         read_value: KeysReader: read the values.

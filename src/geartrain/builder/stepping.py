@@ -78,7 +78,7 @@ class Stepping:
 
     @checked
     def localgroupby(self, extractor: OneRecord, reducer: KeyedFold) -> Self:
-        """Like `groupby`, within each shard: on one server the same."""
+        """Like `groupby`, for the records of each shard alone; in a registration, and on one server, the same."""
         return self._keyed(Kind.LOCALGROUPBY, extractor, reducer=reducer)
 
     @checked
@@ -151,12 +151,15 @@ class Stepping:
 
     @checked
     def collect(self) -> Self:
-        """Bring the records of all shards together; on one server they are."""
+        """Bring the records of all shards together in `run()`; in a registration, and on one server, they are."""
         return self._add(Kind.COLLECT)
 
     @checked
     def repartition(self, extractor: OneRecord) -> Self:
-        """Move each record to the shard of the key `extractor(record)`; on one server it stays where it is."""
+        """Call `extractor(record)`, and let the record go on.
+
+        RedisGears moved records to the shard of that key; here every key is reached from everywhere.
+        """
         return self._keyed(Kind.REPARTITION, extractor)
 
     def _with(self, **options: Any) -> Self:

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -17,7 +17,7 @@ from geartrain.builder import hosted
 from geartrain.client.host import SessionHost
 from geartrain.client.info import RegistrationDetails, RegistrationInfo, all_infos, details
 from geartrain.client.outcome import Outcome
-from geartrain.client.scripts import Script, executed, own_modules
+from geartrain.client.scripts import Script, executed, modules_of, own_modules
 from geartrain.client.warnings import Installed, warnings_of
 from geartrain.config import DEFAULT_URL, URL_VARIABLE, Dialect
 from geartrain.errors import ArgumentError, CommandError, ScriptError, UnknownRegistration
@@ -92,8 +92,8 @@ class Client:
             NeedsModule: it asked for what only the server module can do.
             CodeError: what it registers cannot be pickled.
         """
-        host = self._host(session, dialect)
         script = Script(source, path)
+        host = self._host(session, dialect, lambda: modules_of(script))
         with self._in_place(host) as context, executed(script) as modules:
             context.flush()
             self._submit(host, modules, script)
@@ -121,14 +121,12 @@ class Client:
             NeedsModule: the block asked for what only the server module can do.
             CodeError: what it registers cannot be pickled.
         """
-        host = self._host(name, dialect)
+        lacking = list(by_value)
+        host = self._host(name, dialect, lambda: _modules_of_program(lacking))
         with self._in_place(host) as context:
             yield host.outcome
             context.flush()
-            main = getattr(sys.modules["__main__"], "__file__", None)
-            own = own_modules(Path(main).resolve().parent) if main else []
-            modules = {module.__name__: module for module in (*own, *by_value)}
-            self._submit(host, modules.values(), Script("", _BY_PROGRAM))
+            self._submit(host, _modules_of_program(lacking), Script("", _BY_PROGRAM))
 
     # -- registrations -------------------------------------------------------------------------------------------------
 
@@ -231,10 +229,10 @@ class Client:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _host(self, session: str, dialect: Dialect) -> SessionHost:
+    def _host(self, session: str, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]]) -> SessionHost:
         if not isinstance(session, str) or not _NAME.fullmatch(session):
             raise ArgumentError(f"session: {session!r} is no name: write 1 to 200 characters without spaces and braces")
-        return SessionHost(session, self.endpoint, Dialect(dialect))
+        return SessionHost(session, self.endpoint, Dialect(dialect), modules)
 
     @contextmanager
     def _in_place(self, host: SessionHost) -> Iterator[Context]:
@@ -280,6 +278,13 @@ class Client:
         except CommandError as error:
             return Installed(None, hooks.forbidden(error) if hooks.is_forbidden(error) else str(error))
         return Installed(done.modules, None, done.failed)
+
+
+def _modules_of_program(by_value: Iterable[ModuleType]) -> list[ModuleType]:
+    """Modules in the directory of the running program, and others that its user names; each once."""
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    own = own_modules(Path(main).resolve().parent) if main else []
+    return list({module.__name__: module for module in (*own, *by_value)}.values())
 
 
 def session_name(path: str | os.PathLike[str]) -> str:

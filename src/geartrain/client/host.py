@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 from geartrain.builder import Mode, RegisterRequest, RunRequest
+from geartrain.client.distributed import Distributed
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.config import Dialect
 from geartrain.errors import CommandError, NeedsModule
-from geartrain.pipeline import compile_pipeline
-from geartrain.readers import records
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
-from geartrain.runtime import EXECUTES, Context, call_sites, enter
-from geartrain.wire import Endpoint, Link, access
+from geartrain.runs import Job, perform
+from geartrain.wire import Endpoint, Link, access, topology_of
 
 
 class SessionHost:
@@ -23,17 +24,21 @@ class SessionHost:
         session: the session's name.
         endpoint: the server that runs read from and execute on.
         dialect: the record format.
+        modules: gives the modules that the script is made of, which workers may lack.
 
     Attributes:
         requests: the registrations so far, by id.
         outcome: what the script did so far.
     """
 
-    def __init__(self, session: str, endpoint: Endpoint, dialect: Dialect) -> None:
+    def __init__(
+        self, session: str, endpoint: Endpoint, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]] = tuple
+    ) -> None:
         self.dialect = dialect
         self.requests: dict[str, RegisterRequest] = {}
         self.outcome = Outcome(session=session)
         self._endpoint = endpoint
+        self._modules = modules
 
     def register(self, request: RegisterRequest) -> str:
         """Keep a registration for the submission; returns its id.
@@ -64,23 +69,18 @@ class SessionHost:
     def run(self, request: RunRequest) -> list[Any]:
         """Execute a pipeline at once; returns its results when all its effects are done.
 
+        On a cluster each shard's records are worked on by a worker, or by a thread of this process.
+
         Raises:
             StepError: a step raised.
             CommandError: the server refuses to read.
+            GeartrainError: two workers ended while they did the same part of it.
             ServerUnavailable: the connection was lost.
         """
-        pipeline = compile_pipeline(request.steps, targets=EXECUTES)
-        # Connections of its own: the script's may hold commands that are sent later, and a step may run() too.
-        context = Context(self._endpoint, "geartrain:run")
-        before = enter(context)
-        try:
-            with access(self._endpoint, "geartrain:run:reader") as link:
-                context.begin(pipeline, call_sites(pipeline.tail_calls))
-                results = pipeline(records(request, link, self.dialect), context)
-                context.flush()
-        finally:
-            enter(before)
-            context.close()
+        if topology_of(self._endpoint).clustered:
+            results = Distributed(self._endpoint, self.dialect, self._modules).run(request)
+        else:
+            results = perform(Job(request, self.dialect), self._endpoint)
         self.outcome.runs.append(
             RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
         )

@@ -58,6 +58,11 @@ class Script:
         """Its name without directory and extension."""
         return Path(self.path.strip("<>")).stem
 
+    @property
+    def module(self) -> str:
+        """The name of its module while it runs."""
+        return f"geartrain script {self.stem}"
+
 
 @contextmanager
 def executed(script: Script) -> Iterator[list[ModuleType]]:
@@ -67,7 +72,7 @@ def executed(script: Script) -> Iterator[list[ModuleType]]:
         ScriptError: the script raised, or ended itself.
         ServerUnavailable, NeedsModule: raised by the script's calls; no fault of its own.
     """
-    module = ModuleType(f"geartrain script {script.stem}")
+    module = ModuleType(script.module)
     module.__dict__.update(NAMES, __file__=script.path, __builtins__=__builtins__)
     before = set(sys.modules)
     # Dataclasses and typing look a class's module up here.
@@ -75,12 +80,17 @@ def executed(script: Script) -> Iterator[list[ModuleType]]:
     with _importable(script.directory):
         try:
             _execute(script, module)
-            yield [module, *own_modules(script.directory)]
+            yield modules_of(script)
         finally:
             del sys.modules[module.__name__]
             for other in own_modules(script.directory):
                 if other.__name__ not in before:
                     sys.modules.pop(other.__name__, None)
+
+
+def modules_of(script: Script) -> list[ModuleType]:
+    """The modules that a running script is made of so far: itself, and those of its directory."""
+    return [sys.modules[script.module], *own_modules(script.directory)]
 
 
 def own_modules(directory: Path | None) -> list[ModuleType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from geartrain.pipeline.compiled import Pipeline, compile_pipeline
 from geartrain.pipeline.context import NO_RECORD, Context
+from geartrain.pipeline.parts import Parts, cut
 from geartrain.pipeline.tailcalls import tail_calls
 
-__all__ = ["NO_RECORD", "Context", "Pipeline", "compile_pipeline", "tail_calls"]
+__all__ = ["NO_RECORD", "Context", "Parts", "Pipeline", "compile_pipeline", "cut", "tail_calls"]

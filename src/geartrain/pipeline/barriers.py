@@ -1,5 +1,8 @@
 """The steps that take every record before they give the first, as lines of generated code.
 
+Some of them can be cut in two (`geartrain.pipeline.parts`): `PARTIAL` is what each shard does with its own records,
+`JOINING` takes what the shards gave.
+
 In the templates `{n}` is the step's number (it makes local names unique), `{r}` the record, `{f0}`, `{f1}`, ...
 the step's functions, `{zero}` the maker of fresh zeros, `{reverse}` an option. `before` runs ahead of the loop, `each`
 in it for every record, `after` behind it; `result` is the iterable that the next loop goes over.
@@ -76,6 +79,41 @@ BARRIERS: Mapping[Kind, Barrier] = {
     ),
     Kind.SORT: Barrier(before=_LIST, each=("push{n}({r})",), after=("l{n}.sort(reverse={reverse})",), result="l{n}"),
 }
+
+_ITEMS = ("out{n} = list(g{n}.items())",)
+
+PARTIAL: Mapping[Kind, Barrier] = {
+    Kind.AGGREGATE: BARRIERS[Kind.AGGREGATE]._replace(after=("out{n} = [a{n}] if some{n} else []",)),
+    Kind.AGGREGATEBY: BARRIERS[Kind.AGGREGATEBY]._replace(after=_ITEMS),
+    Kind.COUNT: BARRIERS[Kind.COUNT],
+    Kind.COUNTBY: BARRIERS[Kind.COUNTBY]._replace(after=_ITEMS),
+    Kind.AVG: BARRIERS[Kind.AVG]._replace(after=("out{n} = [(s{n}, c{n})] if c{n} else []",)),
+    Kind.SORT: BARRIERS[Kind.SORT],
+}
+"""A step's first half: from the records of one shard to what `JOINING` takes."""
+
+JOINING: Mapping[Kind, Barrier] = {
+    Kind.AGGREGATE: Barrier(
+        before=("a{n} = {zero}()",),
+        each=("a{n} = {f1}(a{n}, {r})",),
+        after=("out{n} = [a{n}]",),
+        result="out{n}",
+    ),
+    Kind.AGGREGATEBY: Barrier(
+        before=("g{n} = {{}}",),
+        each=("k{n}, p{n} = {r}", "g{n}[k{n}] = {f2}(g{n}[k{n}] if k{n} in g{n} else {zero}(), p{n})"),
+        after=("out{n} = pairs(g{n})",),
+        result="out{n}",
+    ),
+    Kind.COUNT: BARRIERS[Kind.COUNT]._replace(each=("c{n} += {r}",)),
+    Kind.COUNTBY: BARRIERS[Kind.COUNTBY]._replace(
+        each=("k{n}, p{n} = {r}", "g{n}[k{n}] = get{n}(k{n}, 0) + p{n}"),
+    ),
+    Kind.AVG: BARRIERS[Kind.AVG]._replace(each=("s{n} = s{n} + {r}[0]", "c{n} += {r}[1]")),
+    # Sorted runs, one behind the other: the sort finds them and merges them, and equal records keep their order.
+    Kind.SORT: BARRIERS[Kind.SORT],
+}
+"""A step's second half: from what `PARTIAL` gave, one shard's behind the other's, to the step's result."""
 
 CONCURRENT: Mapping[Kind, Barrier] = {
     Kind.MAP: Barrier(before=_LIST, each=("push{n}({r})",), after=(_TOGETHER,), result="done{n}"),

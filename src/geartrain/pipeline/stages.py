@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from geartrain.builder.functions import is_async
 from geartrain.builder.steps import Kind, Step
-from geartrain.pipeline.barriers import BARRIERS, CONCURRENT, GATHER, Barrier
+from geartrain.pipeline.barriers import BARRIERS, CONCURRENT, GATHER, JOINING, PARTIAL, Barrier
+from geartrain.pipeline.parts import HALF, Half
 
 # CPython nests at most 20 loops and indents at most 100 levels. Steps beyond go to a loop of their own, over a list:
 # there the records pass all together instead of one by one.
@@ -56,6 +57,9 @@ def stages(steps: Sequence[Step]) -> Iterator[Stage]:
 def _barrier(step: Step) -> Barrier | None:
     if any(is_async(function) for function in step.functions):
         return CONCURRENT[step.kind]
+    half = step.options.get(HALF)
+    if half is not None:
+        return (PARTIAL if half == Half.SHARD else JOINING)[step.kind]
     return BARRIERS.get(step.kind)
 
 

@@ -9,17 +9,19 @@ from geartrain.builder import Reader, RunRequest
 from geartrain.config import Dialect
 from geartrain.readers.keys import key_names, key_records
 from geartrain.readers.python import python_records
+from geartrain.readers.shards import shard_ids, shards_of
 from geartrain.readers.stream import stream_records
-from geartrain.wire import Access
+from geartrain.wire import Access, Shard
 
 
-def records(request: RunRequest, link: Access, dialect: Dialect) -> Iterator[Any]:
+def records(request: RunRequest, link: Access, dialect: Dialect, shard: Shard | None = None) -> Iterator[Any]:
     """The records that a `run()` works on, read as they are needed.
 
     Args:
         request: what `run()` asks for.
         link: a connection for the reader alone.
         dialect: the record format.
+        shard: only what lies there (one of those that `shards_of` gives); None: on all of them.
 
     Raises:
         CommandError: the server refuses to read.
@@ -27,13 +29,15 @@ def records(request: RunRequest, link: Access, dialect: Dialect) -> Iterator[Any
     """
     match request.reader:
         case Reader.KEYS:
-            return key_records(link, request.pattern, no_scan=request.no_scan, read_value=request.read_value)
+            return key_records(link, request.pattern, shard, no_scan=request.no_scan, read_value=request.read_value)
         case Reader.KEYS_ONLY:
-            return key_names(link, request.pattern)
+            return key_names(link, request.pattern, shard)
         case Reader.STREAM:
-            return stream_records(link, request.pattern, dialect, request.from_id)
+            return stream_records(link, request.pattern, dialect, request.from_id, shard)
         case Reader.PYTHON:
             return python_records(request.source or tuple)
+        case Reader.SHARDS:
+            return shard_ids(link, shard)
 
 
-__all__ = ["records"]
+__all__ = ["records", "shards_of"]

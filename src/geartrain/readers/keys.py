@@ -5,32 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from geartrain.errors import CommandError
 from geartrain.readers.scanning import Page, names
 from geartrain.readers.values import NO_KEY, read_values
-from geartrain.wire import Access
+from geartrain.wire import Access, Shard
+
+_REDIRECTIONS = {"MOVED", "ASK"}
 
 
 def key_records(
-    link: Access, pattern: str, *, no_scan: bool = False, read_value: bool = True
+    link: Access, pattern: str, shard: Shard | None = None, *, no_scan: bool = False, read_value: bool = True
 ) -> Iterator[dict[str, Any]]:
     """Give records `{'key', 'value', 'type', 'event': None}`; a key that is gone when its value is read gives none.
 
     Args:
         link: used between two records.
         pattern: a glob, as in `SCAN MATCH`.
+        shard: keys of this shard only; None: of all.
         no_scan: `pattern` is one key's exact name.
         read_value: False: every `value` is None.
     """
-    for page in names(link, pattern, literal=no_scan):
-        found = read_values(link, page, values=read_value)
+    for page in names(link, pattern, shard, literal=no_scan):
+        found = _read(link, shard, page, values=read_value)
         for key, (kind, value) in zip(page, found, strict=True):
             if kind != NO_KEY:
                 yield {"key": key, "value": value, "type": kind, "event": None}
 
 
-def key_names(link: Access, pattern: str) -> Iterator[str | bytes]:
+def _read(link: Access, shard: Shard | None, page: Page, *, values: bool) -> list[tuple[str, Any]]:
+    """Types and values, from the shard itself; keys that have moved since they were found, from where they are."""
+    if shard is not None:
+        try:
+            return read_values(link.on(shard), page, values=values)
+        except CommandError as error:
+            if error.code not in _REDIRECTIONS:
+                raise
+    return read_values(link, page, values=values)
+
+
+def key_names(link: Access, pattern: str, shard: Shard | None = None) -> Iterator[str | bytes]:
     """The names of the keys that match a pattern."""
-    for page in names(link, pattern):
+    for page in names(link, pattern, shard):
         yield from _present(link, page) if len(page) == 1 else page
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from geartrain import glob
 from geartrain.keys import PREFIX
 from geartrain.text import to_bytes
-from geartrain.wire import Access, Argument, Link
+from geartrain.wire import Access, Argument, Link, Shard
 
 PAGE = 1000
 """Keys that the server looks at for one SCAN; larger: fewer round trips, and others wait longer."""
@@ -16,7 +16,7 @@ PAGE = 1000
 Page: TypeAlias = list[str | bytes]
 
 
-def scan(link: Access, pattern: str, kind: str | None = None) -> Iterator[Page]:
+def scan(link: Access, pattern: str, kind: str | None = None, shard: Shard | None = None) -> Iterator[Page]:
     """Names of keys, in pages, each name once; without Geartrain's own keys.
 
     Keys that are there all the time are found; one that comes or goes meanwhile may be.
@@ -25,10 +25,11 @@ def scan(link: Access, pattern: str, kind: str | None = None) -> Iterator[Page]:
         link: used between two pages only.
         pattern: a glob, as in `SCAN MATCH`.
         kind: keys of this type only, for example `stream`; None: of any.
+        shard: keys of this shard only; None: of all.
     """
     options: tuple[Argument, ...] = ("MATCH", pattern, "COUNT", PAGE, *(("TYPE", kind) if kind else ()))
-    for shard in link.shards:
-        yield from _scan_shard(link.on(shard), options)
+    for each in link.shards if shard is None else (shard,):
+        yield from _scan_shard(link.on(each), options)
 
 
 def _scan_shard(link: Link, options: tuple[Argument, ...]) -> Iterator[Page]:
@@ -45,10 +46,10 @@ def _scan_shard(link: Link, options: tuple[Argument, ...]) -> Iterator[Page]:
             return
 
 
-def names(link: Access, pattern: str, *, literal: bool = False) -> Iterator[Page]:
+def names(link: Access, pattern: str, shard: Shard | None = None, *, literal: bool = False) -> Iterator[Page]:
     """As `scan`; a pattern that can match one name only, or is `literal`, is that name, be the key there or not."""
     if not literal and not glob.is_exact(pattern.encode()):
-        yield from scan(link, pattern)
+        yield from scan(link, pattern, shard=shard)
     elif not is_own(pattern):
         yield [pattern]
 

@@ -10,13 +10,15 @@ from geartrain.config import Dialect
 from geartrain.readers.entries import records_of
 from geartrain.readers.scanning import scan
 from geartrain.text import to_bytes
-from geartrain.wire import Access
+from geartrain.wire import Access, Shard
 
 PAGE = 1000
 """Entries that are read at once."""
 
 
-def stream_records(link: Access, pattern: str, dialect: Dialect, from_id: str = "0-0") -> Iterator[dict[Any, Any]]:
+def stream_records(
+    link: Access, pattern: str, dialect: Dialect, from_id: str = "0-0", shard: Shard | None = None
+) -> Iterator[dict[Any, Any]]:
     """Records of all streams that match a pattern, in the order of the streams' names, then of the ids.
 
     Args:
@@ -24,11 +26,12 @@ def stream_records(link: Access, pattern: str, dialect: Dialect, from_id: str = 
         pattern: a glob, as in `SCAN MATCH`, or a stream's name.
         dialect: the record format.
         from_id: the first id that is read, in each stream.
+        shard: streams of this shard only; None: of all.
 
     Raises:
         CommandError: `pattern` names one key, and it is no stream.
     """
-    for stream in _streams(link, pattern):
+    for stream in _streams(link, pattern, shard):
         start = from_id
         while True:
             entries = link.call("XRANGE", stream, start, "+", "COUNT", PAGE)
@@ -38,7 +41,7 @@ def stream_records(link: Access, pattern: str, dialect: Dialect, from_id: str = 
             start = f"({entries[-1][0]}"
 
 
-def _streams(link: Access, pattern: str) -> list[str | bytes]:
+def _streams(link: Access, pattern: str, shard: Shard | None) -> list[str | bytes]:
     if glob.is_exact(pattern.encode()):
         return [pattern]
-    return sorted((name for page in scan(link, pattern, "stream") for name in page), key=to_bytes)
+    return sorted((name for page in scan(link, pattern, "stream", shard) for name in page), key=to_bytes)

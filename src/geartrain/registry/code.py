@@ -57,20 +57,21 @@ def seal(session: str, codes: Iterable[Code], by_value: Iterable[ModuleType] = (
     Raises:
         CodeError: something in it cannot be pickled.
     """
-    with _pickled_by_value(by_value):
-        try:
-            blob = _dumps(tuple(codes))
-        except Exception as error:
-            raise CodeError(
-                f"session {session!r}: its functions cannot be pickled: {error}. What cannot travel to another process"
-                " (a connection, a lock, an open file) belongs in onRegistered"
-            ) from error
-    return Parcel(session=session, blob=blob, python=PYTHON, signature=_signature(session, PYTHON, blob))
+    try:
+        blob = dumps(tuple(codes), by_value)
+    except Exception as error:
+        raise CodeError(
+            f"session {session!r}: its functions cannot be pickled: {error}. What cannot travel to another process"
+            " (a connection, a lock, an open file) belongs in onRegistered"
+        ) from error
+    return Parcel(session=session, blob=blob, python=PYTHON, signature=signature(session, PYTHON, blob))
 
 
-def _dumps(value: object) -> bytes:
+def dumps(value: object, by_value: Iterable[ModuleType] = ()) -> bytes:
+    """Pickle anything, functions of the modules `by_value` and of scripts too; raises what the pickler raises."""
     buffer = io.BytesIO()
-    _Pickler(buffer).dump(value)
+    with _pickled_by_value(by_value):
+        _Pickler(buffer).dump(value)
     return buffer.getvalue()
 
 
@@ -110,7 +111,7 @@ def open_parcel(parcel: Parcel) -> tuple[Code, ...]:
 
 def check(parcel: Parcel) -> None:
     """Raise PythonMismatch or BadSignature where the code must not be unpickled here."""
-    expected = _signature(parcel.session, parcel.python, parcel.blob)
+    expected = signature(parcel.session, parcel.python, parcel.blob)
     if expected and not hmac.compare_digest(expected, parcel.signature):
         how = "is signed with another secret" if parcel.signature else "is not signed"
         raise BadSignature(
@@ -124,7 +125,8 @@ def check(parcel: Parcel) -> None:
         )
 
 
-def _signature(session: str, python: str, blob: bytes) -> str:
+def signature(session: str, python: str, blob: bytes) -> str:
+    """Hex HMAC-SHA256 of code and what it belongs to; '' where there is no secret."""
     secret = os.environ.get(SECRET_VARIABLE)
     if not secret:
         return ""

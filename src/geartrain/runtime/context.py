@@ -19,7 +19,7 @@ from geartrain import keys
 from geartrain.errors import ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
 from geartrain.runtime.arguments import packed
 from geartrain.runtime.hold import Hold
-from geartrain.wire import Access, Argument, Channel, Endpoint, ErrorReply, access, raise_for
+from geartrain.wire import Access, Argument, Channel, ClusterLink, Endpoint, ErrorReply, access, raise_for
 
 SEND_AT = 32
 """Deferred commands that are sent together, so that the server executes them while the batch goes on here."""
@@ -221,7 +221,9 @@ class Context:
         return self.link.channel
 
     def hashtag(self) -> str:
-        """A tag of the shard: any, where there is one shard only."""
+        """A tag of the shard that this runs for (of the registry's, where for none): any, where there is one only."""
+        if isinstance(self.link, ClusterLink):
+            return self.link.topology.shard_of(self.link.home).tag
         return keys.slot_tag(0).decode()
 
     def hold(self, seconds: float) -> None:

@@ -85,7 +85,6 @@ def test_readers_without_events_say_who_can_register(reader: Any, keeper: Any) -
 
 BUILDER: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     (("StreamRaeder",), {}, "did you mean 'StreamReader'.*'KeysReader', 'KeysOnlyReader', 'StreamReader'"),
-    (("ShardsIDReader",), {}, "not in this version"),
     (("CommandReader",), {}, "not in this version"),
     ((5,), {}, "reader=5"),
     ((["KeysReader"],), {}, "reader="),

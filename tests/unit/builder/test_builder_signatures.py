@@ -19,6 +19,7 @@ from geartrain.builder import (
     Mode,
     PythonBuilder,
     Reader,
+    ShardsBuilder,
     StreamArguments,
     StreamBuilder,
 )
@@ -80,6 +81,7 @@ def test_run_has_each_readers_arguments() -> None:
         Reader.KEYS_ONLY: ["arg"],
         Reader.STREAM: ["arg", "fromId"],
         Reader.PYTHON: ["generator_function"],
+        Reader.SHARDS: [],
     }
 
 
@@ -97,7 +99,7 @@ def test_the_builder_has_the_specified_arguments() -> None:
 def test_each_reader_has_a_class_of_its_own() -> None:
     """And each of them is a GearsBuilder."""
     kinds = [type(GB()), *(type(GB(reader)) for reader in Reader)]
-    assert kinds == [KeysBuilder, KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder]
+    assert kinds == [KeysBuilder, KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder, ShardsBuilder]
     assert all(issubclass(kind, GearsBuilder) for kind in kinds)
 
 

@@ -1,0 +1,180 @@
+"""A `run()` on a cluster: every shard's part at the same time, by workers or in threads of this process; then the rest.
+
+    cut ──> part of shard 0 ──a worker, or this thread──┐
+        ├─> part of shard 1 ──a worker, or this thread──┼──> together ──> results
+        └─> part of shard 2 ──a worker, or this thread──┘
+
+A part that a worker did not survive goes to another one, once; what its steps have executed happens again then. After a
+second death nobody tries it any more: it may well be the part that kills.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import replace
+from itertools import count
+from queue import SimpleQueue
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from redis.crc import key_slot
+
+from geartrain.builder import RunRequest, Step
+from geartrain.config import Dialect
+from geartrain.errors import CodeError, CommandError, GeartrainError
+from geartrain.pipeline import compile_pipeline, cut
+from geartrain.readers import shards_of
+from geartrain.registry.code import PYTHON
+from geartrain.runs import Delegation, Failed, Job, NotDone, Refused, Why, perform
+from geartrain.runtime import EXECUTES, Context, call_sites, enter
+from geartrain.wire import Access, Endpoint, access, topology_of
+from geartrain.worker.membership import live
+
+logger = logging.getLogger("geartrain.client")
+
+_PATIENCE = 2.0
+"""Seconds that a run which ends early waits for its threads; user code that goes on longer is left alone."""
+
+
+class _Ended(NamedTuple):
+    """What a part gave, or what it raised."""
+
+    part: int
+    results: list[Any]
+    error: BaseException | None
+
+
+class Distributed:
+    """Executes runs on a cluster. For one thread.
+
+    Args:
+        endpoint: the cluster.
+        dialect: the record format.
+        modules: gives the modules that workers may lack.
+    """
+
+    def __init__(self, endpoint: Endpoint, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]]) -> None:
+        self._endpoint = endpoint
+        self._dialect = dialect
+        self._modules = modules
+
+    def run(self, request: RunRequest) -> list[Any]:
+        """The results of a run; raises as `SessionHost.run`."""
+        parts = cut(request.steps)
+        job = Job(replace(request, steps=parts.shard), self._dialect)
+        topology_of(self._endpoint).refresh()
+        with access(self._endpoint, "geartrain:run") as link:
+            slots = [key_slot(shard.tag.encode()) for shard in shards_of(request, link)]
+            if len(slots) == 1:
+                results = perform(job, self._endpoint, slots[0])
+            else:
+                with self._delegated(link, job) as delegation:
+                    results = _Parts(self._endpoint, job, slots, delegation).results()
+        return self._together(parts.together, results) if parts.together else results
+
+    @contextmanager
+    def _delegated(self, link: Access, job: Job) -> Iterator[Delegation | None]:
+        """The job, given to workers; None: there is none, or they could not run it."""
+        try:
+            helped = any(member.python == PYTHON for member in live(link).values())
+            delegation = Delegation(link, job, self._modules()) if helped else None
+        except (CodeError, CommandError) as error:
+            logger.info("run(): workers cannot help: %s", error)
+            delegation = None
+        try:
+            yield delegation
+        finally:
+            if delegation is not None:
+                with suppress(GeartrainError):
+                    delegation.end(link)
+
+    def _together(self, steps: Sequence[Step], results: list[Any]) -> list[Any]:
+        """The steps behind the cut, in this thread."""
+        pipeline = compile_pipeline(steps, targets=EXECUTES)
+        context = Context(self._endpoint, "geartrain:run")
+        before = enter(context)
+        try:
+            context.begin(pipeline, call_sites(pipeline.tail_calls))
+            results = pipeline(results, context)
+            context.flush()
+        finally:
+            enter(before)
+            context.close()
+        return results
+
+
+class _Parts:
+    """The parts of one run, each in a thread that does it or waits for the worker that does."""
+
+    def __init__(self, endpoint: Endpoint, job: Job, slots: Sequence[int], delegation: Delegation | None) -> None:
+        self._endpoint = endpoint
+        self._job = job
+        self._slots = slots
+        self._delegation = delegation
+        self._stop = threading.Event()
+        self._ended: SimpleQueue[_Ended] = SimpleQueue()
+
+    def results(self) -> list[Any]:
+        """All results, in the order of the shards; or the error that came first, when the other parts have stopped."""
+        # Each thread has a copy of this one's context variables: a step may run() too.
+        threads = [
+            threading.Thread(target=copy_context().run, args=(self._part, part), name="geartrain-run", daemon=True)
+            for part in range(len(self._slots))
+        ]
+        for thread in threads:
+            thread.start()
+        found: dict[int, list[Any]] = {}
+        try:
+            while len(found) < len(threads):
+                ended = self._ended.get()
+                if ended.error is not None:
+                    raise ended.error
+                found[ended.part] = ended.results
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join(_PATIENCE)
+        return [record for part in sorted(found) for record in found[part]]
+
+    def _part(self, part: int) -> None:
+        try:
+            self._ended.put(_Ended(part, self._delegate(part), None))
+        except BaseException as error:  # noqa: BLE001 - raised again, in the thread that waits
+            self._ended.put(_Ended(part, [], error))
+
+    def _delegate(self, part: int) -> list[Any]:
+        """Let a worker do it, or do it here."""
+        if self._delegation is not None:
+            with access(self._endpoint, "geartrain:run:wait") as link:
+                try:
+                    return self._ask(self._delegation, link, part)
+                except Refused as refused:
+                    logger.warning("run(): workers cannot run this, it runs here: %s", refused)
+                except NotDone:
+                    logger.debug("run(): no worker is free")
+        return perform(self._job, self._endpoint, self._slots[part], self._stop.is_set)
+
+    def _ask(self, delegation: Delegation, link: Access, part: int) -> list[Any]:
+        deaths = 0
+        attempts = count()
+        while True:
+            try:
+                return delegation.ask(link, part, next(attempts), self._slots[part], self._stop.is_set)
+            except Failed as failed:
+                raise failed.error from failed.error.__cause__
+            except NotDone as outcome:
+                if outcome.why is Why.UNTAKEN:
+                    raise
+                deaths += outcome.why is Why.DIED
+                if deaths > 1:
+                    raise GeartrainError(_DEATHS) from None
+
+
+_DEATHS = (
+    "run(): two workers ended while they ran the same part of it, and it is not tried again; what its steps executed"
+    " until then has happened. The workers' logs say how they ended"
+)

@@ -1,0 +1,9 @@
+"""`run()` on several shards: one shard's job, and how jobs and results travel to and from workers."""
+
+from __future__ import annotations
+
+from geartrain.runs.delegation import Delegation, Failed, NotDone, Refused, Why
+from geartrain.runs.job import Job, Stopped, perform
+from geartrain.runs.tickets import Reply, Ticket
+
+__all__ = ["Delegation", "Failed", "Job", "NotDone", "Refused", "Reply", "Stopped", "Ticket", "Why", "perform"]

@@ -1,0 +1,101 @@
+"""How a job comes to a worker, and its results back: the keys of one `run()`.
+
+    client                                   database                                     worker
+    HSET run:<run> (the pickled job) ──────> {registry}
+    RPUSH tasks:<python> (a ticket) ───────> {registry} ──BLPOP──────────────────────────> takes the ticket
+                                             {registry} <──SET claim:... PX, again and again── works
+    BLPOP reply:... <──────────────────────  the shard's slot <──RPUSH, a chunk each time── gives the results
+
+A ticket names run, part and try; a part is one shard's. Each try of a part has a ticket of its own, so that nothing of
+one that was given up is taken for the next one's.
+
+* Nobody takes the ticket within `PATIENCE`: the client takes it back (`LREM`), and does the job itself.
+* The claim is gone, and there is no reply: the worker died. The client writes another ticket.
+* The client is gone: `run:<run>`, which it keeps alive, expires; the worker sees that, and stops at the next record.
+
+Chunks are base64: the parser decodes text, and bytes that are none cost it a call each. A worker waits while more than
+`MOST_WAITING` of them wait. The last element of a reply is JSON: what kind it is, and the signature of all chunks.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from geartrain import keys
+
+PATIENCE = 1.0
+"""Seconds after which the client does itself what no worker has taken."""
+
+CLAIM_TTL = 4.0
+"""Seconds after its last sign of life that a worker counts as dead. Shorter: sooner tried again; user code that keeps
+the interpreter busy for that long (one call into C) is taken for a death."""
+
+RUN_TTL = 30.0
+"""Seconds that a job outlives its client."""
+
+CHUNK = 1024 * 1024
+"""Bytes of results in one element of a reply."""
+
+MOST_WAITING = 16
+"""Elements of a reply that wait for the client, at the most."""
+
+
+class Reply(StrEnum):
+    """What a worker answers."""
+
+    RESULTS = "results"
+    FAILED = "failed"
+    REFUSED = "refused"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One try of one part.
+
+    Attributes:
+        run: the run's id.
+        part: which part; 0 is the first.
+        attempt: which try; 0 is the first.
+        slot: of the shard.
+    """
+
+    run: str
+    part: int
+    attempt: int
+    slot: int
+
+    @property
+    def name(self) -> str:
+        """As it stands in names of keys."""
+        return f"{self.run}:{self.part}-{self.attempt}"
+
+    @property
+    def reply(self) -> bytes:
+        """The key of the reply."""
+        return keys.run_reply(self.slot, self.name)
+
+    def to_json(self) -> str:
+        """As it travels."""
+        return json.dumps(asdict(self))
+
+    @property
+    def job_name(self) -> str:
+        """What the signature of the job is bound to; no session can have this name, for the space in it."""
+        return signed_job(self.run)
+
+    def reply_name(self, kind: Reply) -> str:
+        """What the signature of a reply is bound to."""
+        return f"reply {self.name} {kind}"
+
+
+def signed_job(run: str) -> str:
+    """What the signature of a run's job is bound to."""
+    return f"run {run}"
+
+
+def milliseconds(seconds: float) -> int:
+    """For commands that want them."""
+    return round(seconds * 1000)
