@@ -298,7 +298,8 @@ class Store:
         names = [(item, [keys.stats(item), *(keys.shard_stats(tag, item) for tag in tags)]) for item in registrations]
         replies = iter(self.link.pipeline([("HGETALL", name) for _, parts in names for name in parts]))
         return {
-            item: Statistics.total(Statistics.from_hash(_checked(next(replies))) for _ in parts) for item, parts in names
+            item: Statistics.total(Statistics.from_hash(_checked(next(replies))) for _ in parts)
+            for item, parts in names
         }
 
     def history(self, registration: str, count: int = 100) -> list[Execution]:

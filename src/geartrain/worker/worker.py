@@ -6,6 +6,7 @@
     commit thread    finished batches -> offsets                                            (committer)
     discover thread  patterns -> streams                                                    (discovery)
     events thread    keyspace notifications -> buffers                                      (keyevents)
+    tasks thread     jobs of run(), in a cluster                                            (tasks)
     loader threads   code -> deployments, one for each session that changed                 (deployment)
 
 Each thread has a connection of its own. The main thread is the only one that adds and removes partitions; other threads
@@ -50,6 +51,7 @@ from geartrain.worker.pool import Pool
 from geartrain.worker.readings import Readings
 from geartrain.worker.reports import Reports
 from geartrain.worker.shards import Shards
+from geartrain.worker.tasks import Tasks
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -113,6 +115,7 @@ class Worker:
         )
         self._discovery = Discovery(self._connection("discover"), settings.scan_interval, self._found)
         self._events = KeyEvents(self._connection("events"), self._trouble)
+        self._tasks = Tasks(endpoint, self.id)
         self._deployments = Deployments(endpoint)
         self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
@@ -140,7 +143,7 @@ class Worker:
             that nobody else executes their batches until they have expired: this process should end before.
         """
         install(self._endpoint)
-        for part in (self._pool, self._committer, self._discovery):
+        for part in (self._pool, self._committer, self._discovery, self._tasks):
             part.start()
         failures = 0
         while not self._stopping.is_set():
@@ -218,7 +221,7 @@ class Worker:
             self._ownership.close(key)
         while not self._pool.stop(min(deadline, time.monotonic() + _PATIENCE)) and time.monotonic() < deadline:
             self._quietly(self._ownership.renew)
-        running = sum(item.running for item in self._ownership.everything())
+        running = sum(item.running for item in self._ownership.everything()) + (not self._tasks.stop(deadline))
         if running:
             text = "%d executions still run after %g s; their batches will run again when their leases have expired"
             logger.warning(text, running, self._settings.stop_deadline)
