@@ -110,6 +110,20 @@ def test_a_replica_takes_over_and_the_old_primary_comes_back_as_one(cluster_flav
     assert cluster.replicas_of(replica) == [old]
 
 
+def test_a_restart_waits_until_a_replica_has_taken_over(make_cluster):
+    """The node comes back without data: its replica must not follow it."""
+    cluster = make_cluster(replicas=1)
+    values = fill(cluster, 50)
+    old = cluster.primary_of("key:1")
+    (replica,) = cluster.replicas_of(old)
+    wait_for(lambda: replica.call("DBSIZE") == old.call("DBSIZE"))
+    cluster.kill(old)
+    cluster.restart(old)
+    cluster.wait_ok()
+    assert cluster.primary_of("key:1") is replica
+    assert read(cluster, values) == values
+
+
 def test_without_a_replica_the_slots_of_a_killed_node_are_nobodys(make_cluster):
     """The message says what is missing; a restart brings the node back."""
     cluster = make_cluster()

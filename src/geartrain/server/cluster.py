@@ -150,9 +150,15 @@ class EmbeddedCluster:
     def restart(self, node: ClusterNode) -> None:
         """Start a node again, on the same port: it is in the cluster again, as a replica if another has its slots.
 
-        Without a `directory` it comes back empty: a primary that is back before a replica has taken over has lost
-        its data, and the replica loses them too.
+        Without a `directory` it comes back empty, and if it still had its slots then, its replicas would empty
+        themselves too: a replica that can take over is waited for first.
+
+        Raises:
+            GeartrainError: it did not start, or no replica has taken over in time.
         """
+        if not node.server.persistent:
+            others = [other for other in self._running() if other is not node]
+            clusternodes.wait_until(lambda: clusternodes.heir_pending(node, others), OK_TIMEOUT)
         node.server.restart()
 
     def wait_ok(self, timeout: float = OK_TIMEOUT) -> None:
