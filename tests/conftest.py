@@ -7,10 +7,14 @@
     fresh_server    makes servers that the test may kill and restart
     module_server   a server of the test's own with the server module, of each flavour that can load it
     module_flavour  the name of `module_server`'s flavour; narrowed as `flavour` is
+    cluster         three primaries, of each flavour of CLUSTER_FLAVOURS in turn, narrowed as `server` is; it is empty
+    cluster_flavour the name of `cluster`'s flavour; a test that asks for it alone runs once for each
+    cluster_url     the address of `cluster`: all its nodes
+    make_cluster    makes clusters that the test may kill nodes of, and move slots in
     cli             starts `geartrain ...` processes
     seed            a random.Random that a failed run can be repeated with
 
-`server` and `valkey` are shared, one after the other, by all tests: nobody stops them.
+`server`, `valkey` and `cluster` are shared, one after the other, by all tests: nobody stops them.
 """
 
 from __future__ import annotations
@@ -23,8 +27,9 @@ from typing import TYPE_CHECKING, Protocol
 import hypothesis
 import pytest
 
-from geartrain.server import EmbeddedServer
+from geartrain.server import EmbeddedCluster, EmbeddedServer
 from geartrain.wire import Endpoint, Link
+from support.clusters import CLUSTER_FLAVOURS, ClusterPool
 from support.processes import GEARTRAIN, CapturedProcess
 from support.sanitizers import check_reports, sanitized
 from support.servers import FLAVOURS, MODULE_FLAVOURS, VALKEY, ServerPool, require_module, required, stable_port
@@ -81,7 +86,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that uses `flavour` or `server` once for each flavour that it is meant for."""
     marker = metafunc.definition.get_closest_marker("servers")
-    for fixture, flavours in (("flavour", FLAVOURS), ("module_flavour", MODULE_FLAVOURS)):
+    for fixture, flavours in (
+        ("flavour", FLAVOURS),
+        ("module_flavour", MODULE_FLAVOURS),
+        ("cluster_flavour", CLUSTER_FLAVOURS),
+    ):
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, marker.args if marker else flavours)
 
@@ -176,6 +185,76 @@ def fresh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServe
 def module_server(module_flavour: str, fresh_server: MakeServer) -> EmbeddedServer:
     """An empty server of this test's own with the server module, of each flavour in turn that can load it."""
     return fresh_server(module_flavour, module={})
+
+
+@pytest.fixture(scope="session")
+def cluster_pool() -> Iterator[ClusterPool]:
+    """The clusters that tests share."""
+    pool = ClusterPool()
+    yield pool
+    pool.stop()
+
+
+@pytest.fixture
+def cluster(cluster_flavour: str, cluster_pool: ClusterPool) -> EmbeddedCluster:
+    """An empty cluster of three primaries, of each flavour in turn. Its nodes and slots stay as they are."""
+    return cluster_pool.take(cluster_flavour)
+
+
+@pytest.fixture
+def cluster_url(cluster: EmbeddedCluster) -> str:
+    """The address of `cluster`."""
+    return cluster.url
+
+
+class MakeCluster(Protocol):
+    """What the fixture `make_cluster` is."""
+
+    def __call__(
+        self,
+        flavour: str = VALKEY,
+        *,
+        shards: int = 3,
+        replicas: int = 0,
+        aof: str | None = None,
+        options: Mapping[str, str] | None = None,
+        module: Mapping[str, object] | None = None,
+        directory: Path | None = None,
+    ) -> EmbeddedCluster:
+        """Start a cluster of this test's own; the arguments are those of `fresh_server`, and its size."""
+
+
+@pytest.fixture
+def make_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeCluster]:
+    """Makes clusters that this test may kill nodes of, and move slots in; they are stopped after it."""
+    with ExitStack() as stack:
+
+        def make(
+            flavour: str = VALKEY,
+            *,
+            shards: int = 3,
+            replicas: int = 0,
+            aof: str | None = None,
+            options: Mapping[str, str] | None = None,
+            module: Mapping[str, object] | None = None,
+            directory: Path | None = None,
+        ) -> EmbeddedCluster:
+            binary = required(flavour)
+            if module is not None:
+                require_module()
+            cluster = EmbeddedCluster.start(
+                shards=shards,
+                replicas=replicas,
+                binary=sanitized(binary, tmp_path_factory.mktemp("binary")),
+                directory=directory or (tmp_path_factory.mktemp("cluster") if aof else None),
+                options={**({"appendfsync": aof} if aof else {}), **(options or {})},
+                module=module is not None,
+                module_options=module or {},
+            )
+            return stack.enter_context(cluster)
+
+        yield make
+    check_reports()
 
 
 class StartCli(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from geartrain.errors import ServerUnavailable
+from geartrain.keys import slot_tag
 from geartrain.wire import Endpoint, Link
 from support.servers import FLAVOURS, SharedServer, locate, required
 
@@ -71,6 +72,27 @@ def test_the_marker_narrows_the_flavours(flavour, server):
     """A test with the marker runs on the flavours that it names, and on no others."""
     assert flavour in {"redis-6.2", "valkey-9.1"}
     assert server.binary == locate(flavour)
+
+
+def test_a_reset_cluster_is_as_new(cluster_pool, cluster_flavour):
+    """Keys on all primaries are gone; the nodes are the same."""
+    cluster = cluster_pool.take(cluster_flavour)
+    for number, node in enumerate(cluster.primaries()):
+        node.call("SET", slot_tag(number * 6000), "1")
+    again = cluster_pool.take(cluster_flavour)
+    assert again is cluster
+    assert [node.call("DBSIZE") for node in again.primaries()] == [0, 0, 0]
+
+
+@pytest.mark.servers("valkey-9.1")
+def test_a_cluster_that_a_test_has_changed_is_replaced(cluster_pool, cluster_flavour):
+    """The next test has three primaries, with all slots in even shares."""
+    changed = cluster_pool.take(cluster_flavour)
+    changed.move_slots([0], changed.primary_of(16383))
+    cluster = cluster_pool.take(cluster_flavour)
+    assert cluster is not changed
+    assert [len(cluster.slots_of(node)) for node in cluster.primaries()] == [5461, 5461, 5462]
+    assert not any(node.server.running for node in changed.nodes)
 
 
 def test_a_missing_server_skips_locally_and_fails_in_ci(monkeypatch, tmp_path):

@@ -10,5 +10,14 @@ from geartrain.server.cluster import EmbeddedCluster
 from geartrain.server.clusternodes import ClusterNode
 from geartrain.server.embedded import EmbeddedServer
 from geartrain.server.module import find_module, load_line
+from geartrain.server.noderecipe import holds_cluster
 
-__all__ = ["ClusterNode", "EmbeddedCluster", "EmbeddedServer", "find_binary", "find_module", "load_line"]
+__all__ = [
+    "ClusterNode",
+    "EmbeddedCluster",
+    "EmbeddedServer",
+    "find_binary",
+    "find_module",
+    "holds_cluster",
+    "load_line",
+]

@@ -150,9 +150,15 @@ class EmbeddedCluster:
     def restart(self, node: ClusterNode) -> None:
         """Start a node again, on the same port: it is in the cluster again, as a replica if another has its slots.
 
-        Without a `directory` it comes back empty: a primary that is back before a replica has taken over has lost
-        its data, and the replica loses them too.
+        Without a `directory` it comes back empty, and if it still had its slots then, its replicas would empty
+        themselves too: a replica that can take over is waited for first.
+
+        Raises:
+            GeartrainError: it did not start, or no replica has taken over in time.
         """
+        if not node.server.persistent:
+            others = [other for other in self._running() if other is not node]
+            clusternodes.wait_until(lambda: clusternodes.heir_pending(node, others), OK_TIMEOUT)
         node.server.restart()
 
     def wait_ok(self, timeout: float = OK_TIMEOUT) -> None:
@@ -172,15 +178,26 @@ class EmbeddedCluster:
         self._remember()
         return joined[0]
 
-    def remove_shard(self, node: ClusterNode) -> None:
-        """Stop a node without slots, and replicas of it, and let the others forget them.
+    def remove_shard(self, node: ClusterNode, to: ClusterNode | None = None) -> None:
+        """Stop a primary and its replicas, and let the others forget them.
+
+        Args:
+            node: a primary.
+            to: another one, to which its slots are moved first, key by key; not needed where it has none. (A primary
+                that has lost its last slot becomes a replica of whoever has it now, from Redis 7 on, and so do its
+                replicas: do not move them away before, if these are to go too.)
 
         Raises:
-            GeartrainError: it serves slots: move them away first.
+            GeartrainError: it serves slots, and `to` is not given.
         """
-        if served := len(self.slots_of(node)):
-            raise GeartrainError(f"node {node.port} serves {served} slots: move_slots() them to other nodes first")
-        for gone in (*self.replicas_of(node), node):
+        leaving = [*self.replicas_of(node), node]
+        if slots := self.slots_of(node):
+            if to is None:
+                raise GeartrainError(
+                    f"node {node.port} serves {len(slots)} slots: say `to` which node they are to move"
+                )
+            self.move_slots(slots, to)
+        for gone in leaving:
             self.forget(gone)
 
     def forget(self, node: ClusterNode) -> None:

@@ -2,7 +2,7 @@
 
     started, each alone ──slots, MEET──> known to all ──REPLICATE──> replicas in sync ──> every node says ok
 
-Every node meets every other one: they all know each other after about 0.2 s, where gossip alone takes seconds.
+Every node meets every other one: they all know each other after about 0.15 s, where gossip alone takes 0.9 s.
 """
 
 from __future__ import annotations

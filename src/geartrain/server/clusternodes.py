@@ -155,6 +155,22 @@ def owners(said: dict[ClusterNode, Member]) -> dict[int, ClusterNode]:
     return served
 
 
+def heir_pending(ended: ClusterNode, others: Sequence[ClusterNode]) -> str | None:
+    """Whether a replica will take over from a node, but the others do not all know yet that it has; None: no."""
+    alive = {node.id for node in others}
+    for node in others:
+        try:
+            members = node.members()
+        except ServerUnavailable:
+            continue
+        serving = [member for member in members.values() if member.slots]
+        can_vote = sum(member.id in alive for member in serving) > len(serving) // 2
+        has_heir = any(member.primary == ended.id and member.id in alive for member in members.values())
+        if can_vote and has_heir and any(member.id == ended.id for member in serving):
+            return f"no replica has taken over from node {ended.port} yet"
+    return None
+
+
 def trouble(nodes: Sequence[ClusterNode]) -> str | None:
     """Why the cluster is not in order yet, for people; None: it is.
 

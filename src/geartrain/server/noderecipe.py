@@ -17,6 +17,7 @@ from pathlib import Path
 from geartrain.errors import ArgumentError, GeartrainError
 from geartrain.server.configuration import HOST, check_port, is_free
 from geartrain.server.embedded import EmbeddedServer
+from geartrain.server.process import LOCK
 
 BUS_OFFSET = 10_000
 """From a node's port to that of its cluster bus: the servers' default, and the only one that Redis 6.2 has."""
@@ -29,6 +30,11 @@ _ATTEMPTS = 5
 """Pairs of ports that are tried: another process may take one between our choice and the server's start."""
 
 _FILE = "cluster.json"
+
+
+def holds_cluster(directory: Path) -> bool:
+    """Whether a cluster lies in the directory, which `EmbeddedCluster.start` starts again."""
+    return (directory / _FILE).exists()
 
 
 def check_size(shards: int, replicas: int, port: int | None) -> None:
@@ -90,21 +96,27 @@ class Recipe:
         """Start the nodes that lie in the directory; none: it holds no cluster.
 
         Raises:
-            GeartrainError: it holds nodes that never became a cluster.
+            GeartrainError: it holds nodes that never became a cluster, or the data of a single server.
         """
         if self.directory is None:
             return []
-        try:
-            nodes = json.loads((self.directory / _FILE).read_text())
-        except FileNotFoundError:
-            if (self.directory / "node-1").exists():
-                raise GeartrainError(
-                    f"{str(self.directory)!r} holds nodes that never became a cluster (there is no {_FILE}): remove"
-                    " its node-* folders, or choose another directory"
-                ) from None
+        if not holds_cluster(self.directory):
+            self._refuse_others()
             return []
+        nodes = json.loads((self.directory / _FILE).read_text())
         places = [(self.directory / str(node["folder"]), int(node["port"])) for node in nodes]
         return _start_all([partial(self._start, folder, port) for folder, port in places])
+
+    def _refuse_others(self) -> None:
+        if self.directory is None:
+            return
+        if (self.directory / LOCK).exists():
+            raise GeartrainError(f"{str(self.directory)!r} holds a single server's data: choose another directory")
+        if (self.directory / "node-1").exists():
+            raise GeartrainError(
+                f"{str(self.directory)!r} holds nodes that never became a cluster (there is no {_FILE}): remove its"
+                " node-* folders, or choose another directory"
+            )
 
     def remember(self, servers: Sequence[EmbeddedServer]) -> None:
         """Write down which nodes there are, for `start_known`."""

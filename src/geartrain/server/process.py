@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 READY_TIMEOUT = 120.0
 """Seconds until a server has to answer; loading its data counts."""
 
+LOCK = "geartrain.lock"
+"""The file in a server's directory that it holds locked while it works there; it stays."""
+
 LOCK_TIMEOUT = 2.0
 """Seconds to wait for a directory's lock: a child that writes a snapshot may outlive a killed server for a moment."""
 
@@ -143,7 +146,7 @@ class ServerProcess:
 
 def _lock(directory: Path) -> int:
     """Lock the directory against a second server, which would damage the append-only file; returns the lock's file."""
-    handle = os.open(directory / "geartrain.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:

@@ -100,7 +100,7 @@ def _empty(source: Link, target: ClusterNode, slot: int) -> None:
     password = target.server.password
     login = ("AUTH", password) if password else ()
     while keys := source.call("CLUSTER", "GETKEYSINSLOT", slot, KEYS):
-        source.call("MIGRATE", HOST, target.port, "", 0, MIGRATE_TIMEOUT, *login, "KEYS", *keys)
+        source.call("MIGRATE", HOST, target.port, "", 0, MIGRATE_TIMEOUT, "REPLACE", *login, "KEYS", *keys)
 
 
 def move_atomically(source: ClusterNode, target: ClusterNode, slots: Iterable[int], timeout: float) -> None:
