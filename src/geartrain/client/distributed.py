@@ -23,13 +23,13 @@ from typing import Any, NamedTuple
 
 from redis.crc import key_slot
 
-from geartrain.builder import RunRequest, Step
+from geartrain.builder import Reader, RunRequest, Step
 from geartrain.config import Dialect
 from geartrain.errors import CodeError, CommandError, GeartrainError
 from geartrain.pipeline import compile_pipeline, cut
-from geartrain.readers import shards_of
+from geartrain.readers import reads_one_key
 from geartrain.registry.code import PYTHON
-from geartrain.runs import Delegation, Failed, Job, NotDone, Refused, Why, perform
+from geartrain.runs import Delegation, Failed, Job, NotDone, Refused, Share, Why, perform
 from geartrain.runtime import EXECUTES, Context, call_sites, enter
 from geartrain.wire import Access, Endpoint, access, topology_of
 from geartrain.worker.membership import live
@@ -68,20 +68,28 @@ class Distributed:
         job = Job(replace(request, steps=parts.shard), self._dialect)
         topology_of(self._endpoint).refresh()
         with access(self._endpoint, "geartrain:run") as link:
-            slots = [key_slot(shard.tag.encode()) for shard in shards_of(request, link)]
-            if len(slots) == 1:
-                results = perform(job, self._endpoint, slots[0])
+            if reads_one_key(request):
+                results = perform(job, self._endpoint, Share(key_slot(request.pattern.encode())))
             else:
-                with self._delegated(link, job) as delegation:
-                    results = _Parts(self._endpoint, job, slots, delegation).results()
+                helpers = self._helpers(link)
+                shares = shares_of(request.reader, [shard.tag for shard in link.shards], helpers)
+                with self._delegated(link, job, helpers) as delegation:
+                    results = _Parts(self._endpoint, job, shares, delegation).results()
         return self._together(parts.together, results) if parts.together else results
 
+    def _helpers(self, link: Access) -> int:
+        """How many workers there are that could help."""
+        try:
+            return sum(member.python == PYTHON for member in live(link).values())
+        except CommandError as error:
+            logger.info("run(): there may be workers, but who calls may not ask: %s", error)
+            return 0
+
     @contextmanager
-    def _delegated(self, link: Access, job: Job) -> Iterator[Delegation | None]:
+    def _delegated(self, link: Access, job: Job, helpers: int) -> Iterator[Delegation | None]:
         """The job, given to workers; None: there is none, or they could not run it."""
         try:
-            helped = any(member.python == PYTHON for member in live(link).values())
-            delegation = Delegation(link, job, self._modules()) if helped else None
+            delegation = Delegation(link, job, self._modules()) if helpers else None
         except (CodeError, CommandError) as error:
             logger.info("run(): workers cannot help: %s", error)
             delegation = None
@@ -107,13 +115,28 @@ class Distributed:
         return results
 
 
+def shares_of(reader: Reader, tags: Sequence[str], helpers: int) -> list[Share]:
+    """What the parts of a run are.
+
+    One for each shard; several, where keys are read and there are more workers than shards. Each portion's worker gets
+    all names of the shard, but reads the values of its own only.
+
+    Args:
+        reader: what is read.
+        tags: of the shards.
+        helpers: how many workers may help.
+    """
+    of = max(1, helpers // len(tags)) if reader is Reader.KEYS else 1
+    return [Share(key_slot(tag.encode()), number, of) for tag in tags for number in range(of)]
+
+
 class _Parts:
     """The parts of one run, each in a thread that does it or waits for the worker that does."""
 
-    def __init__(self, endpoint: Endpoint, job: Job, slots: Sequence[int], delegation: Delegation | None) -> None:
+    def __init__(self, endpoint: Endpoint, job: Job, shares: Sequence[Share], delegation: Delegation | None) -> None:
         self._endpoint = endpoint
         self._job = job
-        self._slots = slots
+        self._shares = shares
         self._delegation = delegation
         self._stop = threading.Event()
         self._ended: SimpleQueue[_Ended] = SimpleQueue()
@@ -123,7 +146,7 @@ class _Parts:
         # Each thread has a copy of this one's context variables: a step may run() too.
         threads = [
             threading.Thread(target=copy_context().run, args=(self._part, part), name="geartrain-run", daemon=True)
-            for part in range(len(self._slots))
+            for part in range(len(self._shares))
         ]
         for thread in threads:
             thread.start()
@@ -156,14 +179,14 @@ class _Parts:
                     logger.warning("run(): workers cannot run this, it runs here: %s", refused)
                 except NotDone:
                     logger.debug("run(): no worker is free")
-        return perform(self._job, self._endpoint, self._slots[part], self._stop.is_set)
+        return perform(self._job, self._endpoint, self._shares[part], self._stop.is_set)
 
     def _ask(self, delegation: Delegation, link: Access, part: int) -> list[Any]:
         deaths = 0
         attempts = count()
         while True:
             try:
-                return delegation.ask(link, part, next(attempts), self._slots[part], self._stop.is_set)
+                return delegation.ask(link, part, next(attempts), self._shares[part], self._stop.is_set)
             except Failed as failed:
                 raise failed.error from failed.error.__cause__
             except NotDone as outcome:

@@ -9,19 +9,22 @@ from geartrain.builder import Reader, RunRequest
 from geartrain.config import Dialect
 from geartrain.readers.keys import key_names, key_records
 from geartrain.readers.python import python_records
-from geartrain.readers.shards import shard_ids, shards_of
+from geartrain.readers.shards import Portion, reads_one_key, shard_ids
 from geartrain.readers.stream import stream_records
 from geartrain.wire import Access, Shard
 
 
-def records(request: RunRequest, link: Access, dialect: Dialect, shard: Shard | None = None) -> Iterator[Any]:
+def records(
+    request: RunRequest, link: Access, dialect: Dialect, shard: Shard | None = None, portion: Portion | None = None
+) -> Iterator[Any]:
     """The records that a `run()` works on, read as they are needed.
 
     Args:
         request: what `run()` asks for.
         link: a connection for the reader alone.
         dialect: the record format.
-        shard: only what lies there (one of those that `shards_of` gives); None: on all of them.
+        shard: only what lies there (where it reads one key: that key's); None: on all of them.
+        portion: KeysReader: only these keys; None: all.
 
     Raises:
         CommandError: the server refuses to read.
@@ -29,7 +32,8 @@ def records(request: RunRequest, link: Access, dialect: Dialect, shard: Shard | 
     """
     match request.reader:
         case Reader.KEYS:
-            return key_records(link, request.pattern, shard, no_scan=request.no_scan, read_value=request.read_value)
+            options = {"no_scan": request.no_scan, "read_value": request.read_value}
+            return key_records(link, request.pattern, shard, portion, **options)
         case Reader.KEYS_ONLY:
             return key_names(link, request.pattern, shard)
         case Reader.STREAM:
@@ -40,4 +44,4 @@ def records(request: RunRequest, link: Access, dialect: Dialect, shard: Shard | 
             return shard_ids(link, shard)
 
 
-__all__ = ["records", "shards_of"]
+__all__ = ["Portion", "reads_one_key", "records"]

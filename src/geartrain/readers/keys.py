@@ -7,6 +7,7 @@ from typing import Any
 
 from geartrain.errors import CommandError
 from geartrain.readers.scanning import Page, names
+from geartrain.readers.shards import Portion
 from geartrain.readers.values import NO_KEY, read_values
 from geartrain.wire import Access, Shard
 
@@ -14,7 +15,13 @@ _REDIRECTIONS = {"MOVED", "ASK"}
 
 
 def key_records(
-    link: Access, pattern: str, shard: Shard | None = None, *, no_scan: bool = False, read_value: bool = True
+    link: Access,
+    pattern: str,
+    shard: Shard | None = None,
+    portion: Portion | None = None,
+    *,
+    no_scan: bool = False,
+    read_value: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """Give records `{'key', 'value', 'type', 'event': None}`; a key that is gone when its value is read gives none.
 
@@ -22,12 +29,14 @@ def key_records(
         link: used between two records.
         pattern: a glob, as in `SCAN MATCH`.
         shard: keys of this shard only; None: of all.
+        portion: these keys only; None: all.
         no_scan: `pattern` is one key's exact name.
         read_value: False: every `value` is None.
     """
-    for page in names(link, pattern, shard, literal=no_scan):
-        found = _read(link, shard, page, values=read_value)
-        for key, (kind, value) in zip(page, found, strict=True):
+    for found in names(link, pattern, shard, literal=no_scan):
+        page = found if portion is None else [key for key in found if portion.has(key)]
+        values = _read(link, shard, page, values=read_value)
+        for key, (kind, value) in zip(page, values, strict=True):
             if kind != NO_KEY:
                 yield {"key": key, "value": value, "type": kind, "event": None}
 

@@ -1,13 +1,33 @@
-"""Records of the shards themselves: ShardsIDReader, and which shards have what a `run()` reads."""
+"""Records of the shards themselves: ShardsIDReader, and which shards, and parts of them, a `run()` reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
 
 from geartrain import glob
 from geartrain.builder import Reader, RunRequest
 from geartrain.errors import CommandError
+from geartrain.text import to_bytes
 from geartrain.wire import Access, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Some of the keys: by a hash of their names, so that all portions together are all keys, and none is in two.
+
+    Attributes:
+        number: which one; 0 is the first.
+        of: how many there are.
+    """
+
+    number: int
+    of: int
+
+    def has(self, key: str | bytes) -> bool:
+        """Whether a key belongs to it."""
+        return crc32(to_bytes(key)) % self.of == self.number
 
 
 def shard_ids(link: Access, shard: Shard | None = None) -> Iterator[str]:
@@ -28,13 +48,7 @@ def _run_id(link: Access) -> str:
     raise CommandError("INFO", "there is no run_id in the section `server`")
 
 
-def shards_of(request: RunRequest, link: Access) -> tuple[Shard, ...]:
-    """The shards that may have records for a `run()`: where it reads one key, that key's; else all.
-
-    Raises:
-        ServerUnavailable: nobody serves the key.
-    """
+def reads_one_key(request: RunRequest) -> bool:
+    """Whether a `run()` names the one key that it reads."""
     named = request.reader in {Reader.KEYS, Reader.KEYS_ONLY, Reader.STREAM}
-    if named and (request.no_scan or glob.is_exact(request.pattern.encode())):
-        return (link.shard_of(request.pattern),)
-    return link.shards
+    return named and (request.no_scan or glob.is_exact(request.pattern.encode()))

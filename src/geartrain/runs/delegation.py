@@ -17,7 +17,7 @@ from geartrain import keys
 from geartrain.errors import BadSignature, CodeError
 from geartrain.registry.code import PYTHON, SECRET_VARIABLE, dumps, signature
 from geartrain.runs.failures import unpacked
-from geartrain.runs.job import Job, Stopped
+from geartrain.runs.job import Job, Share, Stopped
 from geartrain.runs.tickets import PATIENCE, RUN_TTL, Reply, Ticket, milliseconds, signed_job
 from geartrain.wire import Access, Argument
 
@@ -87,7 +87,7 @@ class Delegation:
             ]
         )
 
-    def ask(self, link: Access, part: int, attempt: int, slot: int, stopped: Callable[[], bool]) -> list[Any]:
+    def ask(self, link: Access, part: int, attempt: int, share: Share, stopped: Callable[[], bool]) -> list[Any]:
         """Let a worker do one part; its results.
 
         Raises:
@@ -97,7 +97,7 @@ class Delegation:
             Stopped: `stopped` said so.
             BadSignature: there is a secret, and the reply is not signed with it.
         """
-        ticket = Ticket(self.run, part, attempt, slot)
+        ticket = Ticket(self.run, part, attempt, share)
         link.pipeline(
             [
                 ("RPUSH", keys.run_tasks(PYTHON), ticket.to_json()),

@@ -9,7 +9,7 @@ from typing import Any
 from geartrain.builder import RunRequest
 from geartrain.config import Dialect
 from geartrain.pipeline import compile_pipeline
-from geartrain.readers import records
+from geartrain.readers import Portion, records
 from geartrain.runtime import EXECUTES, Context, call_sites, enter
 from geartrain.wire import ClusterLink, Endpoint, access
 
@@ -27,20 +27,34 @@ class Job:
     dialect: Dialect
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Whose records a job is done for.
+
+    Attributes:
+        slot: a slot of the shard, where `hashtag()` and commands without a key belong.
+        number: which portion of the shard's keys (KeysReader only); 0 is the first.
+        of: how many portions there are.
+    """
+
+    slot: int
+    number: int = 0
+    of: int = 1
+
+
 class Stopped(Exception):
     """Nobody wants the results any more; it ends a job between two records."""
 
 
 def perform(
-    job: Job, endpoint: Endpoint, slot: int | None = None, stopped: Callable[[], bool] | None = None
+    job: Job, endpoint: Endpoint, share: Share | None = None, stopped: Callable[[], bool] | None = None
 ) -> list[Any]:
     """Do a job in this thread; its results, when all effects are done.
 
     Args:
         job: what to do.
         endpoint: where to read and to execute.
-        slot: a slot of the shard whose records are read, where `hashtag()` and commands without a key belong; None:
-            read all there is.
+        share: whose records are read; None: all there are.
         stopped: asked before each record whether to give up.
 
     Raises:
@@ -55,13 +69,15 @@ def perform(
     before = enter(context)
     try:
         with access(endpoint, "geartrain:run:reader") as link:
-            shard = None
-            if slot is not None and isinstance(link, ClusterLink) and isinstance(context.link, ClusterLink):
+            shard, portion = None, None
+            if share is not None and share.of > 1:
+                portion = Portion(share.number, share.of)
+            if share is not None and isinstance(link, ClusterLink) and isinstance(context.link, ClusterLink):
                 # A shard that has come since is not known to a program that has only looked on.
                 link.topology.refresh()
-                context.link.home = slot
-                shard = link.topology.shard_of(slot)
-            source = records(job.request, link, job.dialect, shard)
+                context.link.home = share.slot
+                shard = link.topology.shard_of(share.slot)
+            source = records(job.request, link, job.dialect, shard, portion)
             context.begin(pipeline, call_sites(pipeline.tail_calls))
             results = pipeline(source if stopped is None else _until(source, stopped), context)
             context.flush()

@@ -21,7 +21,7 @@ from geartrain.wire import Access
 def take(link: Access, seconds: float) -> Ticket | None:
     """Wait for a ticket; None: there is none."""
     found = link.call("BLPOP", keys.run_tasks(PYTHON), seconds)
-    return None if found is None else Ticket(**json.loads(found[1]))
+    return None if found is None else Ticket.from_json(found[1])
 
 
 def give_back(link: Access, ticket: Ticket) -> None:

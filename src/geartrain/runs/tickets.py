@@ -6,8 +6,8 @@
                                              {registry} <──SET claim:... PX, again and again── works
     BLPOP reply:... <──────────────────────  the shard's slot <──RPUSH, a chunk each time── gives the results
 
-A ticket names run, part and try; a part is one shard's. Each try of a part has a ticket of its own, so that nothing of
-one that was given up is taken for the next one's.
+A ticket names run, part and try; a part is one shard's, or a portion of it. Each try of a part has a ticket of its own,
+so that nothing of one that was given up is taken for the next one's.
 
 * Nobody takes the ticket within `PATIENCE`: the client takes it back (`LREM`), and does the job itself.
 * The claim is gone, and there is no reply: the worker died. The client writes another ticket.
@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from geartrain import keys
+from geartrain.runs.job import Share
 
 PATIENCE = 1.0
 """Seconds after which the client does itself what no worker has taken."""
@@ -59,13 +60,13 @@ class Ticket:
         run: the run's id.
         part: which part; 0 is the first.
         attempt: which try; 0 is the first.
-        slot: of the shard.
+        share: whose records; its slot is where the reply goes.
     """
 
     run: str
     part: int
     attempt: int
-    slot: int
+    share: Share
 
     @property
     def name(self) -> str:
@@ -75,11 +76,17 @@ class Ticket:
     @property
     def reply(self) -> bytes:
         """The key of the reply."""
-        return keys.run_reply(self.slot, self.name)
+        return keys.run_reply(self.share.slot, self.name)
 
     def to_json(self) -> str:
         """As it travels."""
         return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Ticket:
+        """From what `to_json` made."""
+        data = json.loads(text)
+        return cls(data["run"], data["part"], data["attempt"], Share(**data["share"]))
 
     @property
     def job_name(self) -> str:

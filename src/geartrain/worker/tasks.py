@@ -117,7 +117,7 @@ class Tasks:
 
     def _results(self, job: Job, ticket: Ticket, stopped: Callable[[], bool]) -> tuple[Reply, bytes]:
         try:
-            results = perform(job, self._endpoint, ticket.slot, stopped)
+            results = perform(job, self._endpoint, ticket.share, stopped)
         except Stopped:
             return Reply.RETURNED, b""
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too; the client gets it

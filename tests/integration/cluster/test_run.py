@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from contextlib import ExitStack
@@ -12,6 +13,8 @@ import pytest
 from redis.crc import key_slot
 
 from geartrain import Client, GearsBuilder, ScriptError, execute, hashtag
+from geartrain.builder import Reader
+from geartrain.client.distributed import shares_of
 from geartrain.errors import GeartrainError, StepError
 from geartrain.readers import keys
 from geartrain.wire import Endpoint, Link
@@ -298,11 +301,14 @@ GB('ShardsIDReader').filter(lambda s: s == '{shard}').foreach(lambda s: os.kill(
 
 
 def test_a_run_leaves_nothing_behind(cluster, link):
-    """But for the lists' time to live, which is short."""
+    """As soon as the workers have done with it."""
     cluster.execute(WHERE)
-    left = [key for shard in link.shards for key in link.on(shard).call("KEYS", "geartrain:*")]
-    known = ("workers", "wake:", "version")
-    assert [key for key in left if not any(name in key for name in known)] == []
+
+    def left():
+        found = [key for shard in link.shards for key in link.on(shard).call("KEYS", "geartrain:*")]
+        return [key for key in found if re.search("tasks:|run:|claim:|reply:", key)]
+
+    wait_for(lambda: not left(), timeout=2, message="nothing is left")
 
 
 def test_a_program_can_run_too(cluster):
@@ -389,3 +395,22 @@ def test_keys_that_have_moved_since_they_were_found_are_read_where_they_are(link
     link.call("SET", "k", "v")
     (other, *_) = [shard for shard in link.shards if shard != link.shard_of("k")]
     assert keys._read(link, other, ["k"], values=True) == [("string", "v")]
+
+
+def test_more_workers_than_shards_share_the_keys_of_a_shard(cluster_url, workers, link):
+    """Each key is read by one of them, and all are."""
+    workers.start(6)
+    with Client(cluster_url) as client:
+        client.execute(FILL)
+        script = "GB().map(lambda r: (r['key'], __import__('os').getpid())).run('person:*')"
+        found = client.execute(script).results
+    assert sorted(key for key, _ in found) == sorted(f"person:{number}" for number in range(300))
+    assert len({pid for _, pid in found}) > 1
+    shards = [link.shard_of(key).node for key, _ in found]
+    assert shards == sorted(shards, key=[shard.node for shard in link.shards].index)
+
+
+def test_a_part_is_a_shard_or_a_portion_of_one():
+    """Portions only of keys, and only for workers beyond one for each shard."""
+    assert shares_of(Reader.KEYS, ["0", "1"], 0) == shares_of(Reader.STREAM, ["0", "1"], 9)
+    assert [(share.number, share.of) for share in shares_of(Reader.KEYS, ["0", "1"], 5)] == [(0, 2), (1, 2)] * 2
