@@ -11,6 +11,7 @@
     cluster_flavour the name of `cluster`'s flavour; a test that asks for it alone runs once for each
     cluster_url     the address of `cluster`: all its nodes
     make_cluster    makes clusters that the test may kill nodes of, and move slots in
+    start_worker    starts worker processes
     cli             starts `geartrain ...` processes
     seed            a random.Random that a failed run can be repeated with
 
@@ -33,10 +34,13 @@ from support.clusters import CLUSTER_FLAVOURS, ClusterPool
 from support.processes import GEARTRAIN, CapturedProcess
 from support.sanitizers import check_reports, sanitized
 from support.servers import FLAVOURS, MODULE_FLAVOURS, VALKEY, ServerPool, require_module, required, stable_port
+from support.workers import HASTY, WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
+
+    from geartrain.config import WorkerSettings
 
 SEED_VARIABLE = "GEARTRAIN_TEST_SEED"
 
@@ -287,3 +291,31 @@ def seed(request: pytest.FixtureRequest) -> random.Random:
     run_seed = request.config.stash[_RUN_SEED]
     print(f"{SEED_VARIABLE}={run_seed}")
     return random.Random(f"{run_seed} {request.node.nodeid}")
+
+
+class StartWorker(Protocol):
+    """What the fixture `start_worker` is."""
+
+    def __call__(
+        self, url: str, settings: WorkerSettings = HASTY, env: Mapping[str, str] | None = None
+    ) -> WorkerProcess:
+        """Start a worker process and return while it runs."""
+
+
+@pytest.fixture
+def start_worker() -> Iterator[StartWorker]:
+    """Starts worker processes; those that still run after the test are killed, and what they said is printed."""
+    with ExitStack() as stack:
+
+        def start(url: str, settings: WorkerSettings = HASTY, env: Mapping[str, str] | None = None) -> WorkerProcess:
+            process = WorkerProcess(url, settings, env)
+            stack.callback(_show, process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def _show(process: WorkerProcess) -> None:
+    if process.stdout or process.stderr:
+        print(process)

@@ -40,7 +40,7 @@ from typing import Any
 
 from geartrain import keys
 from geartrain.builder.requests import KeysArguments, Mode, Reader
-from geartrain.errors import CommandError, ServerUnavailable, UnknownRegistration
+from geartrain.errors import ServerUnavailable, UnknownRegistration
 from geartrain.registry import remains
 from geartrain.registry.code import Parcel
 from geartrain.registry.modules import HOW, Hook, Module, Modules, forbidden, is_forbidden, read, read_all

@@ -14,13 +14,6 @@ from support.waiting import wait_for
 ECHO = Script(b"return {KEYS[1], ARGV[1]}", "d006f1a90249474274c76f5be725b8f5804a346b")
 
 
-@pytest.fixture
-def link(cluster: EmbeddedCluster):
-    """Access to the cluster that all tests share."""
-    with access(Endpoint(cluster.url)) as link:
-        yield link
-
-
 def test_every_key_is_reached_through_any_node(cluster: EmbeddedCluster):
     """The URL of one node is enough."""
     for url in cluster.urls:

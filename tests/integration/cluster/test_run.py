@@ -72,7 +72,7 @@ def workers(cluster_url, link):
 
 
 @pytest.fixture(params=[0, 2], ids=["without workers", "two workers"])
-def cluster(request, cluster_url, workers):
+def site(request, cluster_url, workers):
     """A client of the cluster, once without and once with workers."""
     workers.start(request.param)
     with Client(cluster_url) as client:
@@ -126,12 +126,12 @@ GB().map(name).run('person:*')""",
 ORDERED = {"sort", "one stream"}
 
 
-def test_results_are_those_of_one_server(cluster, one):
+def test_results_are_those_of_one_server(site, one):
     """The same data, the same scripts, the same results; their order is that of one server where a step makes it."""
-    for client in (cluster, one):
+    for client in (site, one):
         client.execute(FILL)
     for name, script in SCRIPTS.items():
-        found = [client.execute(script).results for client in (cluster, one)]
+        found = [client.execute(script).results for client in (site, one)]
         if name not in ORDERED:
             found = [sorted(map(repr, results)) for results in found]
         assert found[0] == found[1], name
@@ -140,9 +140,9 @@ def test_results_are_those_of_one_server(cluster, one):
 WHERE = "GB('ShardsIDReader').map(lambda shard: (shard, __import__('os').getpid(), hashtag())).run()"
 
 
-def test_each_shard_is_a_record_on_its_own_shard(cluster, link):
+def test_each_shard_is_a_record_on_its_own_shard(site, link):
     """ShardsIDReader gives node ids, and hashtag() is a tag of the shard whose record it is."""
-    found = cluster.execute(WHERE).results
+    found = site.execute(WHERE).results
     assert {shard for shard, _, _ in found} == {shard.node for shard in link.shards}
     for node, _, tag in found:
         assert link.shard_of(f"{{{tag}}}").node == node
@@ -155,9 +155,9 @@ def test_one_server_is_one_shard(one, valkey):
         assert f"run_id:{found}" in link.call("INFO", "server")
 
 
-def test_a_generator_runs_once_for_each_shard(cluster):
+def test_a_generator_runs_once_for_each_shard(site):
     """PythonReader has no data to share out: each shard yields its own."""
-    found = cluster.execute("GB('PythonReader').map(lambda tag: tag).run(lambda: [hashtag()])").results
+    found = site.execute("GB('PythonReader').map(lambda tag: tag).run(lambda: [hashtag()])").results
     assert len(set(found)) == len(found) == 3
 
 
@@ -186,9 +186,9 @@ def test_results_of_many_chunks_come_whole(cluster_url, workers):
     assert {len(record) for record in found} == {40 * 1024}
 
 
-def test_an_error_names_step_and_record(cluster):
+def test_an_error_names_step_and_record(site):
     """Wherever it was raised, with the traceback of the script."""
-    cluster.execute("for n in range(30): execute('set', f'k:{n}', n)")
+    site.execute("for n in range(30): execute('set', f'k:{n}', n)")
     script = """
 def check(record):
     if record['key'] == 'k:7':
@@ -198,7 +198,7 @@ def check(record):
 GB().map(lambda r: r).foreach(check).count().run('k:*')
 """
     with pytest.raises(ScriptError, match="seven") as raised:
-        cluster.execute(script, path="<shop>")
+        site.execute(script, path="<shop>")
     error = raised.value.__cause__
     assert isinstance(error, StepError)
     assert error.step == "step 2, foreach(check at <shop>:2)"
@@ -207,16 +207,16 @@ GB().map(lambda r: r).foreach(check).count().run('k:*')
     assert 'File "<shop>", line 4, in check' in error.trace
 
 
-def test_an_error_of_a_command_keeps_its_reply(cluster):
+def test_an_error_of_a_command_keeps_its_reply(site):
     """The cause is the CommandError that it was."""
-    cluster.execute("for n in range(30): execute('set', f'k:{n}', 'x')")
+    site.execute("for n in range(30): execute('set', f'k:{n}', 'x')")
     with pytest.raises(ScriptError) as raised:
-        cluster.execute("GB().map(lambda r: execute('incr', r['key'])).run('k:*')")
+        site.execute("GB().map(lambda r: execute('incr', r['key'])).run('k:*')")
     cause = raised.value.__cause__.__cause__
     assert (type(cause).__name__, cause.command, cause.code) == ("CommandError", "incr", "ERR")
 
 
-def test_classes_of_the_script_come_back_as_themselves(cluster):
+def test_classes_of_the_script_come_back_as_themselves(site):
     """Records that a worker made are instances of the classes that the script has here, and so are exceptions."""
     script = """
 class Point:
@@ -235,7 +235,7 @@ except Exception as error:
 else:
     raise AssertionError
 """
-    cluster.execute(script)
+    site.execute(script)
 
 
 def test_what_cannot_be_pickled_runs_here(cluster_url, workers):
@@ -300,9 +300,9 @@ GB('ShardsIDReader').filter(lambda s: s == '{shard}').foreach(lambda s: os.kill(
     assert isinstance(raised.value.__cause__, GeartrainError)
 
 
-def test_a_run_leaves_nothing_behind(cluster, link):
+def test_a_run_leaves_nothing_behind(site, link):
     """As soon as the workers have done with it."""
-    cluster.execute(WHERE)
+    site.execute(WHERE)
 
     def left():
         found = [key for shard in link.shards for key in link.on(shard).call("KEYS", "geartrain:*")]
@@ -311,9 +311,9 @@ def test_a_run_leaves_nothing_behind(cluster, link):
     wait_for(lambda: not left(), timeout=2, message="nothing is left")
 
 
-def test_a_program_can_run_too(cluster):
+def test_a_program_can_run_too(site):
     """Functions of its modules travel with it."""
-    with cluster.session("program", by_value=[sys.modules[__name__]]) as outcome:
+    with site.session("program", by_value=[sys.modules[__name__]]) as outcome:
         assert len(GearsBuilder("ShardsIDReader").map(tag_of).run()) == 3
         execute("set", "x", 1)
     assert len(outcome.results) == 3

@@ -18,13 +18,6 @@ STREAMS = [f"load:{number}" for number in range(20)]
 SCRIPT = RECORDING + "GB('StreamReader').foreach(record).register('load:*', batch=7, duration=50, name='recorder')"
 
 
-@pytest.fixture
-def link(cluster: EmbeddedCluster):
-    """Access to the cluster that all tests share."""
-    with access(Endpoint(cluster.url)) as link:
-        yield link
-
-
 def done(link: Access, ids: dict[str, list[str]]) -> bool:
     """Whether all of these entries are committed."""
     return all(committed(link, stream) == items[-1] for stream, items in ids.items())
