@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import latency, scale, spec_example, throughput, writes
+from benchmarks import cluster, latency, scale, spec_example, throughput, writes
 from benchmarks.arena import Arena, Broken
 from benchmarks.page import Page, command
 from benchmarks.stats import Verdict
@@ -89,13 +89,14 @@ def run(plan: Plan) -> Page:
         sets = spec_example.measure(arena, plan.rounds, _say)
         server = arena.redis.info("server")
     costs = writes.measure(plan.rounds, plan.window / 2, _say)
+    shards = cluster.measure(plan.entries // 4, plan.rounds, _say)
     return Page(
         tables=[
             *throughput.tables(rates), *latency.tables(delays), *scale.tables(loads), *spec_example.tables(sets),
-            *writes.tables(costs),
+            *writes.tables(costs), *cluster.tables(shards),
         ],
         gates=[*throughput.gates(rates), *latency.gates(delays), *scale.gates(loads), *spec_example.gates(sets),
-               *writes.gates(costs)],
+               *writes.gates(costs), *cluster.gates(shards)],
         server=server,
         rounds=plan.rounds,
         seconds=time.monotonic() - begin,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 from benchmarks.arena import Arena, wait_for
+from benchmarks.processes import cpu, memory
 from benchmarks.report import Table, count, spread
 from benchmarks.stats import Gate, ratios
 from geartrain import keys
@@ -68,7 +66,7 @@ def _one(arena: Arena, what: str, size: int, load: Load, idle: float) -> None:
             load.cpu.append(_idle_cpu(arena.pid, idle))
         arena.pour(stream)
         load.rates.append(arena.rate(stream, group))
-        load.rss.append(_memory(arena.pid))
+        load.rss.append(memory(arena.pid))
 
 
 @contextmanager
@@ -117,33 +115,9 @@ def _wait_live(arena: Arena, ids: list[str], partitions: int) -> float:
 def _idle_cpu(pid: int, seconds: float) -> float:
     """Percent of a core that a process uses while nothing happens, after a moment for what has just happened."""
     time.sleep(1)
-    before, begin = _cpu(pid), time.monotonic()
+    before, begin = cpu(pid), time.monotonic()
     time.sleep(seconds)
-    return 100 * (_cpu(pid) - before) / (time.monotonic() - begin)
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of CPU that a process has used, user and system."""
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.exists():
-        fields = stat.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    seconds = 0.0
-    for part in _ps(pid, "cputime").split(":"):
-        seconds = 60 * seconds + float(part)
-    return seconds
-
-
-def _memory(pid: int) -> float:
-    """Bytes of memory that a process has."""
-    statm = Path(f"/proc/{pid}/statm")
-    if statm.exists():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 1024 * float(_ps(pid, "rss"))
-
-
-def _ps(pid: int, what: str) -> str:
-    return subprocess.run(["ps", "-o", f"{what}=", "-p", str(pid)], check=True, capture_output=True, text=True).stdout
+    return 100 * (cpu(pid) - before) / (time.monotonic() - begin)
 
 
 def tables(series: Series) -> list[Table]:
@@ -165,8 +139,8 @@ def tables(series: Series) -> list[Table]:
 
 def gates(series: Series) -> list[Gate]:
     """What issue 2 asks for."""
-    cpu = series["streams", IDLE_STREAMS].cpu
-    return [Gate("idle CPU of a worker with 1000 streams", 3, tuple(cpu), at_least=False, unit=" %")]
+    idle = series["streams", IDLE_STREAMS].cpu
+    return [Gate("idle CPU of a worker with 1000 streams", 3, tuple(idle), at_least=False, unit=" %")]
 
 
 METHOD = """\
