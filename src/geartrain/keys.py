@@ -11,7 +11,7 @@
 | `history:<id>` | list | last executions, JSON, newest first | workers | unregister |
 | `streams:<id>` | set | streams that have this registration's group; its outboxes | workers, submit | unregister |
 | `workers` | hash | worker id -> JSON with its expiry | workers | at stop, or expired |
-| `remains` | set | ids of registrations that are gone and may have left something | unregister, submit | when it is removed |
+| `remains` | set | ids that were unregistered and may have left something | unregister, submit | when that is gone |
 | `tags` | set | hash tags that the server modules of a cluster's shards have used | workers, submit | never |
 | `config` | hash | what `gearsConfigGet` reads | users | never |
 | `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
@@ -26,8 +26,8 @@
 | `geartrain:{<tag>}:reply:<run>:<part>-<try>` | list | results of a part of `run()` | workers | when taken, or by TTL |
 | `geartrain:{<tag>}:outbox:<id>` | stream | key events that wait for their function | the server module | unregister |
 | `geartrain:{<tag>}:outbox-<n>:<id>` | stream | the same, with more than one partition | the server module | the same |
-| `geartrain:{<tag>}:stats:<id>` | hash | clusters: a shard's part of a sync registration's counters | its server module | unregister |
-| `geartrain:{<tag>}:history:<id>` | list | clusters: a shard's part of its history | its server module | unregister |
+| `geartrain:{<tag>}:stats:<id>` | hash | in clusters: a shard's part of `stats:<id>` (sync) | its module | unregister |
+| `geartrain:{<tag>}:history:<id>` | list | in clusters: a shard's part of `history:<id>` | its module | unregister |
 
 On a stream: the consumer group `geartrain:<id>`, whose last-delivered-id is the committed offset.
 
@@ -127,7 +127,7 @@ def outboxes(tag: bytes, registration: str, partitions: int) -> list[bytes]:
 
 
 def shard_stats(tag: bytes, registration: str) -> bytes:
-    """A shard's part of a sync registration's counters; a cluster's shard that has not the registry cannot write there."""
+    """A shard's part of a sync registration's counters: most shards of a cluster cannot write into the registry."""
     return b"geartrain:{%s}:stats:%s" % (tag, registration.encode())
 
 

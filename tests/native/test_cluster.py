@@ -55,7 +55,7 @@ def test_an_outbox_is_in_a_slot_of_the_node(node, module_flavour):
 
 
 def test_the_tag_depends_on_the_slots_alone(node, module_flavour):
-    """Whoever serves the same ones finds the same outboxes: a replica that is promoted, a node that had others before."""
+    """Whoever serves the same ones finds the same outboxes: a promoted replica, a node that had others before."""
     one, other = node(module_flavour, 0, 5460), node(module_flavour, 3000, 5460)
     wait_for(lambda: slot_of(other, outbox(other)) >= 3000)
     other.call("CLUSTER", "ADDSLOTSRANGE", 0, 2999)

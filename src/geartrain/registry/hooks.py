@@ -143,11 +143,11 @@ def reconcile(store: Store) -> Reconciled:
         plan = _plan(modules, snapshot, store)
         # One server needs no tags: statistics are in the registry.
         store.note(plan.outboxes, modules.used_tags if modules.clustered else ())
-        if not plan.changes:
-            return Reconciled(modules, plan.failed)
+        if not plan.changes and not plan.failed:
+            return Reconciled(modules)
         failed = plan.failed | _apply(plan, store, clustered=modules.clustered)
         if store.version() == snapshot.version:
-            return Reconciled(read_all(store.link), failed)
+            return Reconciled(read_all(store.link) if plan.changes else modules, failed)
 
 
 def _tell_stopped(store: Store) -> None:
@@ -180,7 +180,7 @@ def _plan(modules: Modules, snapshot: Snapshot, store: Store) -> _Plan:
                 # The registry is older than the hook: it was restored, or lost its last changes in a failover.
                 changes.append((item.id, (HOOK, "DEL", item.id, hook.version)))
             try:
-                parcel = store.parcel(item.session) if item.mode is Mode.SYNC else None
+                parcel = _parcel(item, store)
             except UnknownRegistration as error:
                 plan.failed[item.id] = str(error)
                 continue
@@ -189,6 +189,22 @@ def _plan(modules: Modules, snapshot: Snapshot, store: Store) -> _Plan:
         if changes:
             plan.changes[shard] = changes
     return plan
+
+
+def _parcel(registration: Registration, store: Store) -> Parcel | None:
+    """The code that goes with a hook; None: it needs none.
+
+    Raises:
+        UnknownRegistration: it is not there, or that of another submission by now.
+    """
+    if registration.mode is not Mode.SYNC:
+        return None
+    parcel = store.parcel(registration.session)
+    if parcel.version != registration.code_version:
+        raise UnknownRegistration(
+            f"session {registration.session!r}: its code is of another version than {registration.id}"
+        )
+    return parcel
 
 
 def _left_behind(modules: Modules, snapshot: Snapshot, store: Store) -> dict[str, dict[Shard, list[bytes]]]:

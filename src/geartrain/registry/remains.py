@@ -1,4 +1,4 @@
-"""What a registration leaves behind, and how it is removed: its outboxes, leases and groups, and its part in statistics.
+"""What a registration leaves behind, and how it is removed: outboxes, leases and groups, its part in statistics.
 
 They lie in many slots, so no transaction has them all. What belongs to a registration that comes again under the same
 id meanwhile stays nevertheless:
@@ -44,7 +44,7 @@ def shard_keys(registration: str, known_tags: Iterable[bytes]) -> list[bytes]:
 
 
 def remove(link: Access, registration: str) -> bool:
-    """Remove what a registration that is gone has left; False: the registry changed meanwhile, it is to be called again.
+    """Remove what a registration that is gone has left; False: the registry changed meanwhile, call it again.
 
     What is on a shard that is away stays for a later call.
     """

@@ -145,8 +145,8 @@ class Store:
             *self._status_changes(wanted.keys()),
             *_forget(removed),
             *(("SREM", keys.REMAINS, item) for item in wanted),
-            # Never below a code version: `remains` tells by it who came later. And not from 0: a worker must not take an
-            # emptied and newly filled database for the one that it knew.
+            # Never below a code version: `remains` tells by it who came later. And not from 0: a worker must not take
+            # an emptied and newly filled database for the one that it knew.
             ("SET", keys.VERSION, max(self.version() + 1, code_version)),
         ]
         if self.link.transaction(changes) is None:
@@ -275,7 +275,7 @@ class Store:
         return sorted(map(str, self.link.call("SMEMBERS", keys.REMAINS)))
 
     def note(self, streams: Mapping[str, Collection[bytes]], tags: Collection[bytes] = ()) -> None:
-        """Note outboxes, by registration id, of those that are still registered; and hash tags that shards have used."""
+        """Note outboxes, by registration id, of those that are still registered; and tags that shards have used."""
         while streams or tags:
             self.link.call("WATCH", keys.VERSION)
             registered = set(map(str, self.link.call("HKEYS", keys.REGISTRATIONS)))
@@ -297,10 +297,8 @@ class Store:
         tags = remains.tags(self.link)
         names = [(item, [keys.stats(item), *(keys.shard_stats(tag, item) for tag in tags)]) for item in registrations]
         replies = iter(self.link.pipeline([("HGETALL", name) for _, parts in names for name in parts]))
-        return {
-            item: Statistics.total(Statistics.from_hash(_checked(next(replies))) for _ in parts)
-            for item, parts in names
-        }
+        read = {item: [Statistics.from_hash(_checked(next(replies))) for _ in parts] for item, parts in names}
+        return {item: Statistics.total(parts) for item, parts in read.items()}
 
     def history(self, registration: str, count: int = 100) -> list[Execution]:
         """The last executions, newest first."""

@@ -1,11 +1,17 @@
-"""The server module, as far as this worker has to know: where each registration's key events come from.
+"""The server modules, as far as this worker has to know: where each registration's key events come from.
 
-    the server has no module        keyspace notifications; outboxes that are left from when it had one are read too
-    it has one                      the registration's outboxes; those of another number of partitions before them
-    it has one, and refuses us      nothing, and the registration says why: the events wait for a worker that may
+    no server has the module        keyspace notifications; outboxes that are left from when there was one are read too
+    it is there                     the registration's outboxes, of all shards
+    it is there, and refuses us     nothing, and the registration says why: the events wait for a worker that may
 
-The module may come and go while a worker runs. Hooks are compared with the registry at each look, because the server
-may have been restarted from an older file, or be another one after a failover.
+The module may come and go while a worker runs. Hooks are compared with the registry at each look, because a server may
+have been restarted from an older file, or be another one after a failover, and a cluster may have one more.
+
+Outboxes that nothing comes into any more are emptied, and then removed:
+
+    another number of partitions    before the others are read: a key's events may be in both, and keep their order
+    another tag (a cluster's slot   beside the others: keys of all shards are in both, and none of these wait for the
+    was moved)                      old ones; a key's events may be in both only if its own slot was moved too
 """
 
 from __future__ import annotations
@@ -13,13 +19,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from geartrain import keys
-from geartrain.builder.requests import Mode, Reader
+from geartrain.builder.requests import KeysArguments, Mode, Reader
 from geartrain.errors import CommandError
-from geartrain.registry import Module, Registration, Snapshot, Status, Store, hooks
+from geartrain.registry import Module, Modules, Registration, Snapshot, Status, Store, hooks
 from geartrain.text import to_bytes
-from geartrain.wire import Script
+from geartrain.wire import Address, Script
 from geartrain.worker.leases import KEY_EVENTS
 
 logger = logging.getLogger("geartrain.worker")
@@ -27,10 +34,32 @@ logger = logging.getLogger("geartrain.worker")
 _DROP = Script.of("geartrain.worker", "lua/drop.lua")
 
 _INTERVAL = 2.0
-"""Seconds between two looks at the module: how long a lost hook can go unnoticed."""
+"""Seconds between two looks at the modules: how long a lost hook can go unnoticed."""
 
 _SOON = 0.2
 """The same, while outboxes of another number of partitions have to be emptied before others are read."""
+
+
+@dataclass(slots=True)
+class _Stale:
+    """A registration's outboxes that nothing comes into any more.
+
+    Attributes:
+        first: those that are emptied before the present ones are read.
+        beside: those that are read together with them.
+    """
+
+    first: list[bytes] = field(default_factory=list)
+    beside: list[bytes] = field(default_factory=list)
+
+    @property
+    def streams(self) -> tuple[bytes, ...]:
+        return (*self.first, *self.beside)
+
+    def without(self, gone: Iterable[bytes]) -> _Stale:
+        gone = set(gone)
+        first, beside = ([name for name in part if name not in gone] for part in (self.first, self.beside))
+        return _Stale(first, beside)
 
 
 class Capture:
@@ -45,11 +74,14 @@ class Capture:
         self._store = store
         self._trouble = trouble
         self._snapshot: Snapshot | None = None
-        self._module: Module | None = None
+        self._modules: Modules | None = None
+        # By a primary's address: as they were told last, for shards that are away now.
+        self._last: dict[Address, Module] = {}
         self._known = False
         self._refused = False
-        self._stale: dict[str, list[bytes]] = {}
+        self._stale: dict[str, _Stale] = {}
         self._find_stale = True
+        self._seen_tags: set[bytes] = set()
         self._due = 0.0
         self._told: dict[str, str] = {}
 
@@ -60,7 +92,7 @@ class Capture:
         self._due = 0.0
 
     def soon(self) -> None:
-        """The connection was lost, and the server may be another one: look at the next occasion."""
+        """A connection was lost, or the shards are others: look at the next occasion."""
         self._due = 0.0
 
     def look(self) -> bool:
@@ -73,10 +105,12 @@ class Capture:
         try:
             failed = self._reconcile(snapshot)
             self._update_stale(snapshot)
+            self._store.remove_remains(self._store.remaining())
         except CommandError as error:
             failed = self._refuse(error, snapshot)
         self._tell(failed | self._missing(snapshot))
-        self._due = now + (_SOON if self._stale and self._module is not None else _INTERVAL)
+        waits = self._tags() and any(stale.first for stale in self._stale.values())
+        self._due = now + (_SOON if waits else _INTERVAL)
         return self._view() != before
 
     def streams(self, registration: Registration) -> Iterable[bytes] | None:
@@ -85,43 +119,57 @@ class Capture:
             return None
         if self._refused:
             return ()
-        stale = self._stale.get(registration.id, [])
-        if self._module is None:
-            return (KEY_EVENTS, *stale)
-        # The old ones first, and alone: a key's events may be in both, and keep their order.
-        return stale or hooks.outboxes_of(registration, self._module.tag)
+        stale = self._stale.get(registration.id, _Stale())
+        if not self._tags():
+            return (KEY_EVENTS, *stale.streams)
+        return stale.first or (*stale.beside, *self._outboxes(registration))
+
+    def _outboxes(self, registration: Registration) -> list[bytes]:
+        """Those that events come into now, of all shards."""
+        return [name for tag in sorted(self._tags()) for name in hooks.outboxes_of(registration, tag)]
+
+    def _tags(self) -> set[bytes]:
+        """The tags of all shards that have the module, those included that are away; none where there is no module."""
+        if self._modules is None:
+            return set()
+        away = (self._last[shard.primary].tag for shard in self._modules.away if shard.primary in self._last)
+        return {*self._modules.tags, *away}
 
     def _view(self) -> object:
-        tag = None if self._module is None else self._module.tag
-        return self._known, self._refused, tag, {name: tuple(streams) for name, streams in self._stale.items()}
+        return self._known, self._refused, self._tags(), {name: stale.streams for name, stale in self._stale.items()}
 
     def _reconcile(self, snapshot: Snapshot) -> dict[str, str]:
-        """Read the module, and repair its hooks; what cannot be repaired, by registration."""
+        """Read the modules, and repair their hooks; what cannot be repaired, by registration."""
         failed: dict[str, str] = {}
-        module = hooks.read(self._store.link) if self._concerned(snapshot) else None
-        if module is not None and any(differing := hooks.differences(module, snapshot)):
+        modules = hooks.read_all(self._store.link) if self._concerned(snapshot) else Modules({})
+        differing = _differing(modules, snapshot)
+        if differing is not None:
             try:
                 done = hooks.reconcile(self._store)
             except CommandError as error:
                 reason = hooks.forbidden(error) if hooks.is_forbidden(error) else str(error)
-                failed = {item.id: f"its hook is not installed: {reason}" for item in differing[0]}
+                failed = dict.fromkeys(differing, f"its hook is not installed: {reason}")
             else:
-                module, failed = done.module, dict(done.failed)
-        if not self._known or (module is None) != (self._module is None) or _tag(module) != _tag(self._module):
+                modules, failed = done.modules, dict(done.failed)
+        before = self._tags()
+        for shard, module in modules.loaded.items():
+            self._last[shard.primary] = module
+        self._modules = modules
+        if not self._known or self._tags() != before or not modules.used_tags <= self._seen_tags:
             self._find_stale = True
-        self._module, self._known, self._refused = module, True, False
+        self._known, self._refused = True, False
         return failed
 
     def _concerned(self, snapshot: Snapshot) -> bool:
-        """Whether there is anything to ask about: not on a server that had no module, and needs none."""
+        """Whether there is anything to ask about: not on servers that had no module, and need none."""
         return (
             not self._known
-            or self._module is not None
+            or bool(self._tags())
             or any(item.mode is Mode.SYNC or item.reader is Reader.KEYS for item in snapshot.registrations.values())
         )
 
     def _refuse(self, error: CommandError, snapshot: Snapshot) -> dict[str, str]:
-        """The server does not tell of its module: what that means for each registration."""
+        """A server does not tell of its module: what that means for each registration."""
         if hooks.is_forbidden(error):
             self._known = self._refused = True
         reason = hooks.forbidden(error) if self._refused else f"{hooks.HOOK}: {error.reply}"
@@ -134,47 +182,75 @@ class Capture:
     def _update_stale(self, snapshot: Snapshot) -> None:
         """Find outboxes that events are not put into any more; remove those that are empty."""
         if self._find_stale:
+            self._note_outboxes(snapshot)
             self._stale = self._found_stale(snapshot)
             self._find_stale = False
-        module = self._module
-        if module is None:
+        modules = self._modules
+        if modules is None or not modules.loaded or modules.away:
+            # A module that is away may still put events there.
             return
-        for name, streams in list(self._stale.items()):
-            hook, registration = module.hooks.get(name), snapshot.registrations[name]
-            if hook is None or hook.version != registration.code_version:
-                # The module may still put events there.
+        for name, stale in list(self._stale.items()):
+            version = snapshot.registrations[name].code_version
+            installed = [module.hooks.get(name) for module in modules.loaded.values()]
+            if any(hook is None or hook.version != version for hook in installed):
+                # The same.
                 continue
-            gone = [stream for stream in streams if self._store.link.script(_DROP, [stream])]
+            gone = [stream for stream in stale.streams if self._store.link.script(_DROP, [stream])]
             if gone:
                 self._store.link.call("SREM", keys.streams(name), *gone)
-                self._stale[name] = [stream for stream in streams if stream not in gone]
-            if not self._stale[name]:
+                self._stale[name] = stale.without(gone)
+            if not self._stale[name].streams:
                 del self._stale[name]
 
-    def _found_stale(self, snapshot: Snapshot) -> dict[str, list[bytes]]:
+    def _note_outboxes(self, snapshot: Snapshot) -> None:
+        """Note where events may be that modules have put, since the last look, under tags that are new."""
+        modules = self._modules
+        if modules is None or not modules.clustered:
+            return
+        new = modules.used_tags - self._seen_tags
+        if new:
+            captured = [item for item in snapshot.registrations.values() if _is_captured(item)]
+            outboxes = {item.id: [name for tag in new for name in hooks.outboxes_of(item, tag)] for item in captured}
+            self._store.note(outboxes, new)
+            self._seen_tags |= new
+
+    def _found_stale(self, snapshot: Snapshot) -> dict[str, _Stale]:
         by_keys = [item for item in snapshot.registrations.values() if _is_captured(item)]
         replies = self._store.link.pipeline([("SMEMBERS", keys.streams(item.id)) for item in by_keys])
-        found: dict[str, list[bytes]] = {}
+        found: dict[str, _Stale] = {}
         for item, reply in zip(by_keys, replies, strict=True):
-            current = set(hooks.outboxes_of(item, self._module.tag)) if self._module is not None else set()
-            stale = sorted(set(map(to_bytes, reply)) - current)
-            if stale:
-                found[item.id] = stale
+            left = sorted(set(map(to_bytes, reply)) - set(self._outboxes(item)))
+            moved = {name for name in left if self._was_moved(name, item)}
+            if left:
+                found[item.id] = _Stale([name for name in left if name not in moved], sorted(moved))
         return found
+
+    def _was_moved(self, outbox: bytes, registration: Registration) -> bool:
+        """Whether it is an outbox of as many partitions as there are now, in a slot that a shard has no more."""
+        arguments = registration.arguments
+        partitions = arguments.partitions if isinstance(arguments, KeysArguments) else 1
+        clustered = self._modules is not None and self._modules.clustered
+        return clustered and keys.is_outbox_of(outbox, registration.id, partitions)
 
     # -- what users are told -------------------------------------------------------------------------------------------
 
     def _missing(self, snapshot: Snapshot) -> dict[str, str]:
-        """What the registrations ask for and this server does not have."""
-        module = self._module
-        if not self._known or self._refused or (module is not None and module.sync is None):
+        """What the registrations ask for and these servers do not have."""
+        modules = self._modules
+        if not self._known or self._refused or modules is None:
             return {}
         active = [item for name, item in snapshot.registrations.items() if snapshot.status[name] is Status.ACTIVE]
-        why = f"this server has none loaded: {hooks.HOW}" if module is None else module.sync
-        told = {item.id: f"mode='sync' needs the server module; {why}" for item in active if item.mode is Mode.SYNC}
-        if module is None:
+        told = {}
+        if (why := modules.no_sync) is not None or not modules.found:
+            why = why or f"this server has none loaded: {hooks.HOW}"
+            told = {item.id: f"mode='sync' needs the server module; {why}" for item in active if item.mode is Mode.SYNC}
+        if not self._tags():
             text = "without the server module, key events are best effort, and without effect: "
             told |= {name: text + ", ".join(names) for name, names in hooks.ignored(active).items() if name not in told}
+        elif modules.lacking:
+            shards = ", ".join(map(str, modules.lacking))
+            text = f"no key event is captured on the shard {shards}, which has no server module; {hooks.HOW}"
+            told |= {item.id: text for item in active if _is_captured(item)}
         return told
 
     def _tell(self, troubles: Mapping[str, str]) -> None:
@@ -185,8 +261,15 @@ class Capture:
         self._told = dict(troubles)
 
 
-def _tag(module: Module | None) -> bytes | None:
-    return None if module is None else module.tag
+def _differing(modules: Modules, snapshot: Snapshot) -> set[str] | None:
+    """Ids of registrations that lack a hook on some shard; None: nothing differs from the registry at all."""
+    missing: set[str] = set()
+    unknown: set[str] = set(hooks.stopped(modules, snapshot))
+    for module in modules.loaded.values():
+        lacking, left = hooks.differences(module, snapshot)
+        missing.update(item.id for item in lacking)
+        unknown.update(left)
+    return missing if missing or unknown else None
 
 
 def _is_captured(registration: Registration) -> bool:

@@ -85,7 +85,7 @@ def test_a_reconciliation_never_works_with_an_old_registry(client, link, module_
     store = Store(link)
     link.call("GEARTRAIN.HOOK", "DEL", "keys")
     monkeypatch.setattr(hooks, "differences", differences)
-    done = hooks.reconcile(store)
+    hooks.reconcile(store)
     late.close()
     assert sorted(hooked(link)) == sorted(hooks.read(link).hooks) == ["keys", "late"]
 

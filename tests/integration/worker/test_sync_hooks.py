@@ -88,13 +88,13 @@ def test_the_definition_is_that_of_the_registry(captured, monkeypatch):
     place = captured
     require_sync(place)
     sent = []
-    original = Link.transaction
+    original = Link.pipeline
 
-    def transaction(self, commands):
-        sent.extend(command for command in commands if command[0] == "GEARTRAIN.HOOK")
+    def pipeline(self, commands):
+        sent.extend(command for command in commands if command[:2] == ("GEARTRAIN.HOOK", "SET"))
         return original(self, commands)
 
-    monkeypatch.setattr(Link, "transaction", transaction)
+    monkeypatch.setattr(Link, "pipeline", pipeline)
     register(place)
     for command in sent:
         fields = dict(zip(command[4::2], command[5::2], strict=True))
