@@ -1,4 +1,4 @@
-# What a developer needs: `make setup | demo | test | test-native | test-sanitize | lint | bench | clean`. Each target sets
+# What a developer needs: `make setup | demo | demo-cluster | test | test-native | test-sanitize | lint | bench | clean`. Each target sets
 # up by itself where needed.
 
 VENV  := .venv
@@ -21,7 +21,7 @@ C_TESTS  := $(patsubst tests/native/%.c,build/native/%,$(wildcard tests/native/*
 C_FLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Inative -pthread
 SANITIZE ?= address,undefined
 
-.PHONY: setup demo test test-native test-sanitize lint format bench clean
+.PHONY: setup demo demo-cluster test test-native test-sanitize lint format bench clean
 
 setup: $(STAMP)
 	@echo "setup: $(VENV) is ready"
@@ -42,6 +42,9 @@ $(STAMP): pyproject.toml $(NATIVE) | $(BIN)/python
 
 demo: $(STAMP)
 	@$(BIN)/python examples/shop/demo.py
+
+demo-cluster: $(STAMP)
+	@$(BIN)/python examples/cluster/demo.py
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadscope $(ARGS)

@@ -155,6 +155,22 @@ def test_the_demo_works_without_the_server_module(demo, tmp_path):
     assert "workers and server ended with exit codes 0, 0" in shown
 
 
+@pytest.mark.timeout(180)
+def test_the_demo_of_a_cluster_ends_by_itself_with_the_right_numbers():
+    """Every order has its effects, though a primary was killed, a shard was added and slots moved."""
+    require_module()
+    process = CapturedProcess(sys.executable, EXAMPLES / "cluster" / "demo.py", env={"GEARTRAIN_DEMO_SECONDS": "1"})
+    try:
+        assert process.wait(150) == 0, str(process)
+    finally:
+        process.kill()
+    assert process.stdout.count("\n  ok ") == 3
+    assert re.search(r"primary \d+ is killed", process.stdout)
+    assert re.search(r"30\d slots move to it, key by key", process.stdout)
+    assert "3000 slots move to it by the server's own migration" in process.stdout
+    assert "the workers ended with exit code 0" in process.stdout
+
+
 def test_the_shop_runs_alone(example, link):
     """What the comment at the top of shop.py says."""
     example("shop/shop.py")
