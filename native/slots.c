@@ -136,7 +136,7 @@ static long served_slot(RedisModuleCtx *ctx) {
 
 /* -- the tag -------------------------------------------------------------------------------------------------------- */
 
-static int in_cluster(RedisModuleCtx *ctx) {
+int slots_in_cluster(RedisModuleCtx *ctx) {
     static int known = -1;
     if (known < 0) known = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_CLUSTER) != 0;
     return known;
@@ -144,7 +144,7 @@ static int in_cluster(RedisModuleCtx *ctx) {
 
 static void look(RedisModuleCtx *ctx) {
     looked_at = RM_MonotonicMicroseconds();
-    long slot = in_cluster(ctx) ? served_slot(ctx) : 0;
+    long slot = slots_in_cluster(ctx) ? served_slot(ctx) : 0;
     if (slot < 0) slot = tag[0] != 0 ? (long)tag_slot : 0;
     if (tag[0] == 0 || tag_slot != (unsigned)slot) choose((unsigned)slot);
 }
@@ -155,7 +155,7 @@ const char *slots_tag(RedisModuleCtx *ctx) {
 }
 
 int slots_changed(RedisModuleCtx *ctx) {
-    if (tag[0] == 0 || !in_cluster(ctx) || RM_MonotonicMicroseconds() - looked_at < LOOK_AGAIN_US) return 0;
+    if (tag[0] == 0 || !slots_in_cluster(ctx) || RM_MonotonicMicroseconds() - looked_at < LOOK_AGAIN_US) return 0;
     unsigned before = tag_slot;
     look(ctx);
     return before != tag_slot;
@@ -177,7 +177,7 @@ static int takes_keys(RedisModuleCtx *ctx) {
 }
 
 int slots_tag_moved(RedisModuleCtx *ctx, RedisModuleString *key) {
-    if (!in_cluster(ctx)) return 0;
+    if (!slots_in_cluster(ctx)) return 0;
     if (tag[0] == 0) look(ctx);
     if (takes_keys(ctx)) return 0;
     unsigned before = tag_slot;

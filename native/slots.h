@@ -17,6 +17,9 @@
 
 enum { SLOTS = 16384, USED_TAGS = 64 };
 
+/* Whether the server is a node of a cluster. */
+int slots_in_cluster(RedisModuleCtx *ctx);
+
 /* The slot of a key: of what stands between its first braces, if something does. */
 unsigned slots_of(const char *key, size_t length);
 
