@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "foreign.h"
+
 enum { MOST_MS = 60000, MOST_ARGUMENTS = 1 << 20, FIRST_ROOM = 16384, LAST_WORDS_US = 10000 };
 
 static const size_t MOST_BYTES = (size_t)64 << 20; /* of one command */
@@ -149,9 +151,15 @@ static const char *call_failure(void) {
 /* Execute one command as the client's user, and send its reply. `S`: what scripts may not call cannot be called here;
  * `M`: nor what needs memory where there is none. */
 static Outcome execute(RedisModuleCtx *ctx, const Conversation *talk, const Parsed *parsed) {
+    const char *name = RM_StringPtrLen(parsed->argv[0], NULL);
+    const char *several = foreign_several(ctx, name, parsed->argv + 1, (size_t)(parsed->argc - 1));
+    if (several != NULL) {
+        char line[200];
+        int written = snprintf(line, sizeof line, "-%s\r\n", several);
+        return send_all(talk, line, (size_t)written);
+    }
     errno = 0;
-    RedisModuleCallReply *reply = RM_Call(ctx, RM_StringPtrLen(parsed->argv[0], NULL), "!ECSMv", parsed->argv + 1,
-                                          (size_t)(parsed->argc - 1));
+    RedisModuleCallReply *reply = RM_Call(ctx, name, "!ECSMv", parsed->argv + 1, (size_t)(parsed->argc - 1));
     if (reply == NULL) {
         const char *text = call_failure();
         return send_all(talk, text, strlen(text));

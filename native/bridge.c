@@ -163,6 +163,8 @@ static PyObject *perform(Function *function, int own, PyObject *command, RedisMo
                                   "one transaction with the write that caused it";
         return raise_reply(command, WHY, sizeof WHY - 1);
     }
+    const char *several = foreign_several(function_ctx, name, argv, argc);
+    if (several != NULL) return raise_reply(command, several, strlen(several));
     int gone;
     RedisModuleCallReply *reply = call_as(&function->hook->user, name, argv, argc, &gone);
     int number = errno;

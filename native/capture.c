@@ -105,7 +105,7 @@ static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModule
     }
     if (hook->outboxes == NULL) hook->outboxes = RM_Calloc(hook->partitions, sizeof *hook->outboxes);
     if (hook->outboxes[at] == NULL) {
-        hook->outboxes[at] = outbox_name(capture_tag(ctx), hook, at);
+        hook->outboxes[at] = outbox_name(slots_tag(ctx), hook, at);
         slots_note_use();
     }
     return hook->outboxes[at];

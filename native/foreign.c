@@ -1,4 +1,4 @@
-/* Commands on keys of other shards: the header says it. */
+/* Commands on keys of other shards; the header has the theory. */
 #include "foreign.h"
 
 #include <errno.h>
@@ -6,47 +6,59 @@
 
 #include "slots.h"
 
+enum { FEW = 16 };
+
+/* The command's first key, NULL where it has none; and whether there are others in other slots. */
+static RedisModuleString *first_key(RedisModuleCtx *ctx, const char *command, RedisModuleString **argv, size_t argc,
+                                    int *several) {
+    RedisModuleString *few[FEW];
+    RedisModuleString **words = argc < FEW ? few : RM_Alloc((argc + 1) * sizeof *words);
+    words[0] = RM_CreateString(NULL, command, strlen(command));
+    for (size_t i = 0; i < argc; i++) words[i + 1] = argv[i];
+    int count = 0;
+    int *places = RM_GetCommandKeys(ctx, words, (int)argc + 1, &count);
+    RedisModuleString *first = places != NULL && count > 0 ? words[places[0]] : NULL;
+    size_t length;
+    const char *bytes = first != NULL ? RM_StringPtrLen(first, &length) : NULL;
+    unsigned slot = bytes != NULL && count > 1 ? slots_of(bytes, length) : 0;
+    for (int i = 1; i < count && places != NULL; i++) {
+        bytes = RM_StringPtrLen(words[places[i]], &length);
+        if (slots_of(bytes, length) != slot) *several = 1;
+    }
+    if (places != NULL) RM_Free(places);
+    RM_FreeString(NULL, words[0]);
+    if (words != few) RM_Free(words);
+    return first;
+}
+
+const char *foreign_several(RedisModuleCtx *ctx, const char *command, RedisModuleString **argv, size_t argc) {
+    static char text[160];
+    int several = 0;
+    if (!slots_in_cluster(ctx) || argc < 2) return NULL;
+    first_key(ctx, command, argv, argc, &several);
+    if (!several) return NULL;
+    snprintf(text, sizeof text, "CROSSSLOT the command's keys are in several slots of the cluster: give them one part in braces, "
+                                "as `{%s}`", slots_tag(ctx));
+    return text;
+}
+
 int foreign_is(int number) {
     return number == EPERM || number == ENETDOWN || number == EROFS;
 }
 
-/* The command's first key, and whether there are others in other slots; NULL: the server does not tell its keys. */
-static RedisModuleString *first_key(RedisModuleCtx *ctx, RedisModuleString **words, int count, int *several) {
-    int key_count = 0;
-    int *places = RM_GetCommandKeys(ctx, words, count, &key_count);
-    RedisModuleString *first = places != NULL && key_count > 0 ? words[places[0]] : NULL;
-    for (int i = 0; i < key_count && places != NULL; i++) {
-        size_t length, first_length;
-        const char *key = RM_StringPtrLen(words[places[i]], &length), *other = RM_StringPtrLen(first, &first_length);
-        if (slots_of(key, length) != slots_of(other, first_length)) *several = 1;
-    }
-    if (places != NULL) RM_Free(places);
-    return first;
-}
-
 static const char *elsewhere(RedisModuleCtx *ctx, const char *command, RedisModuleString **argv, size_t argc) {
     static char text[512];
-    RedisModuleString **words = RM_Alloc((argc + 1) * sizeof *words);
-    words[0] = RM_CreateString(NULL, command, strlen(command));
-    for (size_t i = 0; i < argc; i++) words[i + 1] = argv[i];
     int several = 0;
     size_t length = 0;
-    RedisModuleString *key = first_key(ctx, words, (int)argc + 1, &several);
+    RedisModuleString *key = first_key(ctx, command, argv, argc, &several);
     const char *bytes = key != NULL ? RM_StringPtrLen(key, &length) : "";
-    if (several) {
-        snprintf(text, sizeof text, "CROSSSLOT the command's keys are in several slots of the cluster: give them one part in "
-                                    "braces, as `{%s}`", slots_tag(ctx));
-    } else {
-        snprintf(text, sizeof text,
-                 "MOVED the key '%.100s' is in slot %u, which this shard does not serve; a function of mode='sync' reaches the "
-                 "keys of its own shard: put `{%s}`, which hashtag() gives, into the key's name, or register with mode='async'",
-                 bytes, slots_of(bytes, length), slots_tag(ctx));
-    }
+    snprintf(text, sizeof text,
+             "MOVED the key '%.100s' is in slot %u, which this shard does not serve; a function of mode='sync' reaches the keys of "
+             "its own shard: put `{%s}`, which hashtag() gives, into the key's name, or register with mode='async'",
+             bytes, slots_of(bytes, length), slots_tag(ctx));
     for (char *c = text; *c != 0; c++) {
         if (*c == '\r' || *c == '\n') *c = ' ';
     }
-    RM_FreeString(NULL, words[0]);
-    RM_Free(words);
     return text;
 }
 

@@ -10,6 +10,7 @@
  *
  * SET is replicated as it was given. Of DEL the outcome is: replicas delete that hook, and the keys that were there.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,18 +99,23 @@ static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     return RM_ReplyWithSimpleString(ctx, "OK");
 }
 
-/* Each by itself: one that has gone to another shard is refused, and hinders no other. */
-static void unlink_key(RedisModuleCtx *ctx, RedisModuleString *key) {
+/* Each by itself: one that has gone to another shard is refused, and hinders no other. 0: the cluster is down, all are. */
+static int unlink_key(RedisModuleCtx *ctx, RedisModuleString *key) {
+    errno = 0;
     RedisModuleCallReply *reply = RM_Call(ctx, "UNLINK", "!s", key);
+    int number = errno;
     if (reply != NULL) RM_FreeCallReply(reply);
+    return reply != NULL || number == EPERM;
 }
 
-static void unlink_outboxes(RedisModuleCtx *ctx, const Hook *hook) {
-    for (unsigned i = 0; i < hook->partitions && hook->mode == MODE_ASYNC; i++) {
+static int unlink_outboxes(RedisModuleCtx *ctx, const Hook *hook) {
+    int done = 1;
+    for (unsigned i = 0; i < hook->partitions && hook->mode == MODE_ASYNC && done; i++) {
         RedisModuleString *name = outbox_name(capture_tag(ctx), hook, i);
-        unlink_key(ctx, name);
+        done = unlink_key(ctx, name);
         RM_FreeString(NULL, name);
     }
+    return done;
 }
 
 /* What was given behind UNLINK: names of keys that are the registration's. */
@@ -128,8 +134,9 @@ static int delete(RedisModuleCtx *ctx, RedisModuleString *name, unsigned long lo
     const char *id = RM_StringPtrLen(name, &length);
     Hook *hook = hooks_find(RM_GetSelectedDb(ctx), id, length);
     if (hook != NULL && is_later(hook, version)) return RM_ReplyWithLongLong(ctx, 0);
-    if (hook != NULL && unlink) unlink_outboxes(ctx, hook);
-    for (int i = 0; i < key_count; i++) unlink_key(ctx, keys[i]);
+    int done = hook == NULL || !unlink || unlink_outboxes(ctx, hook);
+    for (int i = 0; i < key_count && done; i++) done = unlink_key(ctx, keys[i]);
+    if (!done) return RM_ReplyWithError(ctx, "CLUSTERDOWN the outboxes of a hook cannot be deleted now");
     if (hook == NULL) return RM_ReplyWithLongLong(ctx, 0);
     hooks_remove(RM_GetSelectedDb(ctx), id, length);
     RM_Replicate(ctx, "GEARTRAIN.HOOK", "cs", "DEL", name);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
+
 enum { LOOK_AGAIN_US = 1000000, TAG_LENGTH = 16, BEFORE_SLOTS = 8 };
 
 static char tag[TAG_LENGTH];
@@ -73,11 +75,23 @@ static int own_slots(const char **at, const char **line_end, const char *end) {
     return 0;
 }
 
-/* A number from 0 that is the same for a slot everywhere, and has nothing to do with its place: slots are moved in ranges. */
-static uint32_t rank(unsigned slot) {
-    uint32_t mixed = (slot + 1) * 2654435761u;
+/* A number that is the same for a slot on all nodes of a shard, and has nothing to do with its place: slots are moved in
+ * ranges. */
+static uint32_t rank(unsigned slot, uint32_t shard) {
+    uint32_t mixed = (slot + 1) * 2654435761u ^ shard;
     mixed = (mixed ^ (mixed >> 15)) * 2246822519u;
-    return mixed ^ (mixed >> 13);
+    mixed = (mixed ^ (mixed >> 13)) * 3266489917u;
+    return mixed ^ (mixed >> 16);
+}
+
+/* A number for our shard: all of its nodes have the id. 0 where the server does not tell. */
+static uint32_t shard_number(RedisModuleCtx *ctx) {
+    RedisModuleCallReply *reply = RM_Call(ctx, "CLUSTER", "c", "MYSHARDID");
+    size_t length = 0;
+    const char *id = reply != NULL ? RM_CallReplyStringPtr(reply, &length) : NULL;
+    uint32_t number = id != NULL ? (uint32_t)hash_bytes(HASH_BEGIN, id, length) : 0;
+    if (reply != NULL) RM_FreeCallReply(reply);
+    return number;
 }
 
 static void note_range(unsigned char *slots, unsigned char mark, long first, long last) {
@@ -85,7 +99,7 @@ static void note_range(unsigned char *slots, unsigned char mark, long first, lon
 }
 
 /* The slot to use: the one of ours with the highest rank that stays, else the one that goes; -1: we serve none. */
-static long best_slot(const char *at, const char *end) {
+static long best_slot(const char *at, const char *end, uint32_t shard) {
     enum { OURS = 1, GOES = 2 };
     static unsigned char slots[SLOTS];
     const char *word;
@@ -105,7 +119,7 @@ static long best_slot(const char *at, const char *end) {
     for (unsigned slot = 0; slot < SLOTS; slot++) {
         if ((slots[slot] & OURS) == 0) continue;
         long *of = &best[(slots[slot] & GOES) != 0];
-        if (*of < 0 || rank(slot) > rank((unsigned)*of)) *of = (long)slot;
+        if (*of < 0 || rank(slot, shard) > rank((unsigned)*of, shard)) *of = (long)slot;
     }
     return best[0] >= 0 ? best[0] : best[1];
 }
@@ -115,14 +129,14 @@ static long served_slot(RedisModuleCtx *ctx) {
     size_t length = 0;
     const char *at = reply != NULL ? RM_CallReplyStringPtr(reply, &length) : NULL;
     const char *line_end = NULL;
-    long slot = at != NULL && own_slots(&at, &line_end, at + length) ? best_slot(at, line_end) : -1;
+    long slot = at != NULL && own_slots(&at, &line_end, at + length) ? best_slot(at, line_end, shard_number(ctx)) : -1;
     if (reply != NULL) RM_FreeCallReply(reply);
     return slot;
 }
 
 /* -- the tag -------------------------------------------------------------------------------------------------------- */
 
-static int in_cluster(RedisModuleCtx *ctx) {
+int slots_in_cluster(RedisModuleCtx *ctx) {
     static int known = -1;
     if (known < 0) known = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_CLUSTER) != 0;
     return known;
@@ -130,7 +144,7 @@ static int in_cluster(RedisModuleCtx *ctx) {
 
 static void look(RedisModuleCtx *ctx) {
     looked_at = RM_MonotonicMicroseconds();
-    long slot = in_cluster(ctx) ? served_slot(ctx) : 0;
+    long slot = slots_in_cluster(ctx) ? served_slot(ctx) : 0;
     if (slot < 0) slot = tag[0] != 0 ? (long)tag_slot : 0;
     if (tag[0] == 0 || tag_slot != (unsigned)slot) choose((unsigned)slot);
 }
@@ -141,7 +155,7 @@ const char *slots_tag(RedisModuleCtx *ctx) {
 }
 
 int slots_changed(RedisModuleCtx *ctx) {
-    if (tag[0] == 0 || !in_cluster(ctx) || RM_MonotonicMicroseconds() - looked_at < LOOK_AGAIN_US) return 0;
+    if (tag[0] == 0 || !slots_in_cluster(ctx) || RM_MonotonicMicroseconds() - looked_at < LOOK_AGAIN_US) return 0;
     unsigned before = tag_slot;
     look(ctx);
     return before != tag_slot;
@@ -163,16 +177,17 @@ static int takes_keys(RedisModuleCtx *ctx) {
 }
 
 int slots_tag_moved(RedisModuleCtx *ctx, RedisModuleString *key) {
-    if (!in_cluster(ctx)) return 0;
+    if (!slots_in_cluster(ctx)) return 0;
     if (tag[0] == 0) look(ctx);
     if (takes_keys(ctx)) return 0;
     unsigned before = tag_slot;
     look(ctx);
-    if (key != NULL && !takes_keys(ctx)) {
+    if (!takes_keys(ctx)) {
         /* All are on their way, or what CLUSTER NODES says is late: a moment ago the event's own key was served here. */
-        size_t length;
-        const char *bytes = RM_StringPtrLen(key, &length);
-        choose(slots_of(bytes, length));
+        size_t length = 0;
+        const char *bytes = key != NULL ? RM_StringPtrLen(key, &length) : NULL;
+        unsigned slot = bytes != NULL ? slots_of(bytes, length) : before;
+        if (slot != tag_slot) choose(slot);
     }
     return before != tag_slot;
 }

@@ -2,9 +2,10 @@
  *
  * Without a cluster it is the smallest one that hashes to slot 0 (`geartrain.keys.slot_tag(0)`), so that it stays the same.
  *
- * In a cluster each slot has a rank, the same everywhere, and the tag is of the slot with the highest rank among those that
- * the shard serves and that are not on their way to another one. So it depends on the slots alone: a replica that is promoted
- * finds the same tag, hence the outboxes that it has already; and it seldom changes when other slots come and go.
+ * In a cluster each slot has a rank, the same on all nodes of a shard, and the tag is of the slot with the highest rank among
+ * those that the shard serves and that are not on their way to another one. So it depends on the shard and its slots alone: a
+ * replica that is promoted finds the same tag, hence the outboxes that it has already; and the tag seldom changes when other
+ * slots come and go.
  *
  * CLUSTER NODES is looked at once a second. In between a slot may go, so whoever is about to write asks `slots_tag_moved`
  * first: it is exact, as nothing comes between its answer and the write.
@@ -15,6 +16,9 @@
 #include "api.h"
 
 enum { SLOTS = 16384, USED_TAGS = 64 };
+
+/* Whether the server is a node of a cluster. */
+int slots_in_cluster(RedisModuleCtx *ctx);
 
 /* The slot of a key: of what stands between its first braces, if something does. */
 unsigned slots_of(const char *key, size_t length);

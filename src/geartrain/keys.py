@@ -27,6 +27,7 @@
 | `geartrain:{<tag>}:outbox:<id>` | stream | key events that wait for their function | the server module | unregister |
 | `geartrain:{<tag>}:outbox-<n>:<id>` | stream | the same, with more than one partition | the server module | the same |
 | `geartrain:{<tag>}:stats:<id>` | hash | in clusters: a shard's part of `stats:<id>` (sync) | its module | unregister |
+| `geartrain:{<tag>}:streams:<id>` | set | in clusters: a shard's part of `streams:<id>` | its module | unregister |
 | `geartrain:{<tag>}:history:<id>` | list | in clusters: a shard's part of `history:<id>` | its module | unregister |
 
 On a stream: the consumer group `geartrain:<id>`, whose last-delivered-id is the committed offset.
@@ -134,6 +135,11 @@ def shard_stats(tag: bytes, registration: str) -> bytes:
 def shard_history(tag: bytes, registration: str) -> bytes:
     """A shard's part of a sync registration's last executions."""
     return b"geartrain:{%s}:history:%s" % (tag, registration.encode())
+
+
+def shard_streams(tag: bytes, registration: str) -> bytes:
+    """The streams whose group a sync registration's function has made, on a shard."""
+    return b"geartrain:{%s}:streams:%s" % (tag, registration.encode())
 
 
 _OUTBOX = re.compile(rb"geartrain:\{[^}]*\}:outbox(-\d+)?:", re.DOTALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import _geartrain
 from geartrain import keys
 from geartrain.errors import CommandError
 from geartrain.inserver.database import Database
@@ -42,7 +43,7 @@ class StreamOffset:
         group = self._find()
         if group is None:
             call("XGROUP", "CREATE", self._name, self._group, self._beginning(stream["last-generated-id"]))
-            call("SADD", keys.streams(self._id), self._name)
+            call("SADD", self._noted_in(), self._name)
             group = self._find() or {}
         last: str = group["last-delivered-id"]
         self._entries_read = group.get("entries-read")
@@ -87,6 +88,12 @@ class StreamOffset:
         """The next entries."""
         entries: list[Any] = self._database.call("XRANGE", self._name, f"({self.last}", "+", "COUNT", count)
         return entries
+
+    def _noted_in(self) -> bytes:
+        """Where the stream is noted as one that has our group; most shards of a cluster have no registry."""
+        if _geartrain.CLUSTER:
+            return keys.shard_streams(_geartrain.tag().encode(), self._id)
+        return keys.streams(self._id)
 
     def _move(self, verb: str) -> None:
         known = () if self._entries_read is None else ("ENTRIESREAD", self._entries_read)

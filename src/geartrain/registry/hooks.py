@@ -221,7 +221,7 @@ def _left_behind(modules: Modules, snapshot: Snapshot, store: Store) -> dict[str
 
 
 def _apply(plan: _Plan, store: Store, *, clustered: bool) -> dict[str, str]:
-    """Send the changes to all shards; what was refused, by registration id."""
+    """Send the changes to all shards; why a hook could not be set, by registration id."""
     failed: dict[str, str] = {}
     for shard, changes in plan.changes.items():
         where = f"shard {shard}: " if clustered else ""
@@ -230,13 +230,12 @@ def _apply(plan: _Plan, store: Store, *, clustered: bool) -> dict[str, str]:
         except ServerUnavailable as error:
             if not clustered:
                 raise
-            failed |= {name: f"{where}{error}" for name, _ in changes}
-            continue
-        failed |= {
-            name: f"{where}{HOOK}: {reply.text}"
-            for (name, _), reply in zip(changes, replies, strict=True)
-            if isinstance(reply, ErrorReply)
-        }
+            replies = [ErrorReply(str(error))] * len(changes)
+        for (name, command), reply in zip(changes, replies, strict=True):
+            if isinstance(reply, ErrorReply) and command[1] == "SET":
+                failed[name] = f"{where}{HOOK}: {reply.text}"
+            elif isinstance(reply, ErrorReply):
+                logger.warning("%s: %sits hook is removed later: %s", name, where, reply.text)
     return failed
 
 

@@ -39,8 +39,16 @@ def tags(link: Access) -> list[bytes]:
 
 
 def shard_keys(registration: str, known_tags: Iterable[bytes]) -> list[bytes]:
-    """Where shards keep their parts of a registration's statistics and history."""
-    return [name(tag, registration) for tag in known_tags for name in (keys.shard_stats, keys.shard_history)]
+    """Where shards keep their parts of what the registry has about a registration."""
+    kinds = (keys.shard_stats, keys.shard_history, keys.shard_streams)
+    return [name(tag, registration) for tag in known_tags for name in kinds]
+
+
+def streams(link: Access, registration: str, known_tags: Iterable[bytes]) -> list[bytes]:
+    """The streams that have the registration's group (or had it, where one was deleted since), and its outboxes."""
+    names = [keys.streams(registration), *(keys.shard_streams(tag, registration) for tag in known_tags)]
+    replies = link.pipeline([("SMEMBERS", name) for name in names])
+    return sorted({to_bytes(stream) for reply in replies for stream in _checked(reply)})
 
 
 def remove(link: Access, registration: str) -> bool:
@@ -49,18 +57,22 @@ def remove(link: Access, registration: str) -> bool:
     What is on a shard that is away stays for a later call.
     """
     known_tags = tags(link)
-    streams = sorted(map(to_bytes, link.call("SMEMBERS", keys.streams(registration))))
-    held = _held(link, [keys.lease(registration, stream) for stream in streams])
+    try:
+        found = streams(link, registration, known_tags)
+    except ServerUnavailable as error:
+        logger.warning("%s: what it has left is removed later: %s", registration, error)
+        return True
+    held = _held(link, [keys.lease(registration, stream) for stream in found])
     _, there, version = map(_checked, link.pipeline([
         ("WATCH", keys.VERSION), ("HEXISTS", keys.REGISTRATIONS, registration), ("GET", keys.VERSION),
     ]))  # fmt: skip
     if there:
         link.call("UNWATCH")
         return True
-    outboxes = [stream for stream in streams if keys.is_outbox(stream)]
+    outboxes = [stream for stream in found if keys.is_outbox(stream)]
     names = [*outboxes, *shard_keys(registration, known_tags)]
     whole = _remove_captured(link, registration, int(version or 0), names)
-    if not (_remove_leases(link, registration, streams, held) and whole):
+    if not (_remove_leases(link, registration, found, held) and whole):
         link.call("UNWATCH")
         return True
     commands: list[Command] = [
@@ -119,7 +131,7 @@ def _remove_on(link: Link, registration: str, version: int, names: Sequence[byte
         raise_for(reply, (HOOK,))
 
 
-def _remove_leases(link: Access, registration: str, streams: Sequence[bytes], held: Sequence[Any] | None) -> bool:
+def _remove_leases(link: Access, registration: str, found: Sequence[bytes], held: Sequence[Any] | None) -> bool:
     """Leases, then groups: without its lease, a worker that is just committing cannot make the group again.
 
     Whether all shards answered.
@@ -128,11 +140,11 @@ def _remove_leases(link: Access, registration: str, streams: Sequence[bytes], he
         return False
     calls = [
         (_FORGET, [keys.lease(registration, stream), keys.tries(registration, stream)], ["" if was is None else was])
-        for stream, was in zip(streams, held, strict=True)
+        for stream, was in zip(found, held, strict=True)
         if not isinstance(was, ErrorReply)
     ]
     # Each by itself: one stream that this user may not touch keeps its group, and nothing else.
-    groups = [stream for stream in streams if not keys.is_outbox(stream)]
+    groups = [stream for stream in found if not keys.is_outbox(stream)]
     try:
         link.scripts(calls)
         link.pipeline([("XGROUP", "DESTROY", stream, keys.group(registration)) for stream in groups])

@@ -290,7 +290,7 @@ class Store:
 
     def streams(self, registration: str) -> list[bytes]:
         """The streams that have the registration's group (or had it, where a stream was deleted since)."""
-        return sorted(to_bytes(stream) for stream in self.link.call("SMEMBERS", keys.streams(registration)))
+        return remains.streams(self.link, registration, remains.tags(self.link))
 
     def statistics(self, registrations: Sequence[str]) -> dict[str, Statistics]:
         """Counters by registration id."""
