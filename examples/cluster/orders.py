@@ -1,5 +1,5 @@
-# Orders on a cluster. They arrive in streams, one for each branch, which lie on all shards: orders:north, orders:web and
-# so on. An order has the fields number, customer and price.
+# Orders on a cluster. They arrive in streams, one for each branch, which lie on all shards: orders:north, orders:web...
+# An order has the fields number, customer and price.
 #
 #     geartrain serve --shards 3 --replicas 1        and, with the GEARTRAIN_URL that it prints:
 #     geartrain run examples/cluster/orders.py --url $GEARTRAIN_URL
