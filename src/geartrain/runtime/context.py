@@ -37,6 +37,10 @@ from geartrain.wire import (
 SEND_AT = 32
 """Deferred commands that are sent together, so that the server executes them while the batch goes on here."""
 
+SEND_AT_EACH = 64
+"""The same for each shard of a cluster: a system call costs as much as several commands, and a batch of 100 on three
+shards is to need no more of them than on one server."""
+
 MAX_PENDING = 1024
 """Deferred commands whose replies are outstanding, at the most: what one flush waits for, and the server holds."""
 
@@ -188,13 +192,13 @@ class Context:
         if self._link is None:
             self._make_link()
         if self._lanes is None:
-            lane, waiting = None, self._unsent
+            lane, waiting, enough = None, self._unsent, SEND_AT
         else:
-            lane = self._lanes.lane(data, command, args)
+            lane, enough = self._lanes.lane(data, command, args), SEND_AT_EACH
             waiting = lane.waiting
         waiting.append(data)
         self.pending.append((data, self.at))
-        if len(waiting) >= SEND_AT:
+        if len(waiting) >= enough:
             self._send(lane)
             if len(self.pending) >= MAX_PENDING:
                 self.flush()

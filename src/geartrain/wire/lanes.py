@@ -10,21 +10,19 @@ on one connection, and what is redirected follows in order. Between the lanes th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from binascii import crc_hqx
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from geartrain.errors import ForeignShard
 from geartrain.wire.channel import Argument, ErrorReply
 from geartrain.wire.endpoint import Address
 from geartrain.wire.link import Link
-from geartrain.wire.slots import slot_of
+from geartrain.wire.slots import SLOTS, slot_of
 
 if TYPE_CHECKING:
     from geartrain.wire.cluster import ClusterLink
 
-
-_PLAIN = frozenset({str, bytes, int, float})
-"""Types of keys that are sent as they are."""
 
 _PLACES = 1000
 """Names of commands, as users write them, whose first keys are remembered."""
@@ -37,14 +35,16 @@ class Lane:
         address: the shard's primary.
         waiting: packed commands that have not been sent.
         sent: commands that have been sent and whose replies have not been read.
+        replies: those that have been read last.
     """
 
-    __slots__ = ("address", "sent", "waiting")
+    __slots__ = ("address", "replies", "sent", "waiting")
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.waiting: list[bytes] = []
         self.sent = 0
+        self.replies: Iterator[Any] = iter(())
 
 
 class Lanes:
@@ -60,7 +60,7 @@ class Lanes:
     def __init__(self, link: ClusterLink) -> None:
         self._link = link
         self._lanes: dict[Address, Lane] = {}
-        self._by_slot: dict[int, Lane] = {}
+        self._by_slot: list[Lane | None] = [None] * SLOTS
         self._order: list[Lane] = []
         self._places: dict[str | bytes, int] = {}
         self._changes = -1
@@ -78,7 +78,14 @@ class Lanes:
             ForeignShard: the link is bound to another shard.
             ServerUnavailable: nobody serves the slot.
         """
-        lane = self._find(packed, name, args)
+        if not self._order:
+            self._look_if_changed()
+        slot = self._slot(packed, name, args)
+        lane = self._by_slot[slot]
+        if lane is None:
+            lane = self._at(slot)
+        if (self.held or self._link.bound) and lane is not self._at(self._link.home):
+            self._refuse(slot, lane)
         self._order.append(lane)
         return lane
 
@@ -105,8 +112,9 @@ class Lanes:
                 if lane.waiting:
                     self.send(lane)
             # One after the other: what another shard answers meanwhile waits in its socket.
-            replies = {lane: iter(self._link.read_from(lane.address, lane.sent)) for lane in used}
-            found = [next(replies[lane]) for lane in self._order]
+            for lane in used:
+                lane.replies = iter(self._link.read_from(lane.address, lane.sent))
+            found = [next(lane.replies) for lane in self._order]
         except BaseException:
             self._drop()
             raise
@@ -122,7 +130,8 @@ class Lanes:
 
     def call(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> Any:
         """Send one command, while none is outstanding; its reply, an error reply as a value."""
-        address = self._find(packed, name, args).address
+        address = self.lane(packed, name, args).address
+        self._order.clear()
         self._link.send_to(address, packed)
         reply = self._link.read_from(address, 1)[0]
         if isinstance(reply, ErrorReply):
@@ -130,8 +139,9 @@ class Lanes:
         return reply
 
     def check(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> None:
-        """Raise what `lane` would."""
-        self._find(packed, name, args)
+        """Raise what `lane` would, while no command is outstanding."""
+        self.lane(packed, name, args)
+        self._order.clear()
 
     def abandon(self) -> None:
         """Forget what waits; read, and forget, the replies to what was sent."""
@@ -151,26 +161,24 @@ class Lanes:
 
     # -- routing -------------------------------------------------------------------------------------------------------
 
-    def _find(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> Lane:
-        link = self._link
-        topology = link.topology
-        if not self._order and (topology.stale or topology.changes != self._changes):
-            self._look()
+    def _slot(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> int:
+        """The slot of a command's first key; that of `home` where it has none."""
         at = self._places.get(name)
         if at is None:
             at = self._place(name)
-        if 0 <= at < len(args) and type(args[at]) in _PLAIN:
-            slot = slot_of(args[at])
-        else:
-            found = link.slot_of_packed(packed)
-            slot = link.home if found is None else found
-        lane = self._by_slot.get(slot)
-        if lane is None:
-            lane = self._at(slot)
-        if (self.held or link.bound) and lane is not self._at(link.home):
-            here = topology.shard_of(link.home)
-            raise ForeignShard(slot, str(lane.address), str(here), here.tag, held=self.held)
-        return lane
+        if 0 <= at < len(args):
+            key = args[at]
+            if type(key) is str:
+                key = key.encode()
+            if type(key) is bytes:
+                # Written out, because each command comes by here.
+                return slot_of(key) if b"{" in key else crc_hqx(key, 0) % SLOTS
+        slot = self._link.slot_of_packed(packed)
+        return self._link.home if slot is None else slot
+
+    def _refuse(self, slot: int, lane: Lane) -> NoReturn:
+        here = self._link.topology.shard_of(self._link.home)
+        raise ForeignShard(slot, str(lane.address), str(here), here.tag, held=self.held)
 
     def _place(self, name: str | bytes) -> int:
         """Where among the arguments the first key of a command of that name stands; -1: look at the whole command."""
@@ -181,7 +189,7 @@ class Lanes:
         return at
 
     def _at(self, slot: int) -> Lane:
-        lane = self._by_slot.get(slot)
+        lane = self._by_slot[slot]
         if lane is None:
             address = self._link.topology.address_of(slot)
             lane = self._lanes.get(address)
@@ -189,6 +197,11 @@ class Lanes:
                 lane = self._lanes[address] = Lane(address)
             self._by_slot[slot] = lane
         return lane
+
+    def _look_if_changed(self) -> None:
+        topology = self._link.topology
+        if topology.stale or topology.changes != self._changes:
+            self._look()
 
     def _look(self) -> None:
         """What is known of the shards may have changed."""
@@ -198,8 +211,7 @@ class Lanes:
         topology.refresh_if_stale()
         # Read before the addresses are: a change between the two is seen the next time.
         self._changes = topology.changes
-        self._by_slot.clear()
-        self._lanes.clear()
+        self.reset()
 
     def _drop(self) -> None:
         """Replies may still be on their way: none of these connections can be used again."""
@@ -211,4 +223,4 @@ class Lanes:
         """Forget everything: the connections are closed."""
         self._order.clear()
         self._lanes.clear()
-        self._by_slot.clear()
+        self._by_slot = [None] * SLOTS
