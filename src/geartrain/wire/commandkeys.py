@@ -101,6 +101,7 @@ def _behind(word: bytes) -> Callable[[Words], bytes | None]:
 
 _FINDERS: Mapping[bytes, Callable[[Words], bytes | None]] = {
     **dict.fromkeys((b"eval", b"evalsha", b"eval_ro", b"evalsha_ro", b"fcall", b"fcall_ro"), _counted(2)),
+    **dict.fromkeys((b"blmpop", b"bzmpop"), _counted(2)),
     **dict.fromkeys((b"zunion", b"zinter", b"zdiff", b"sintercard", b"zintercard", b"lmpop", b"zmpop"), _counted(1)),
     **dict.fromkeys((b"xread", b"xreadgroup"), _behind(b"streams")),
 }

@@ -155,7 +155,9 @@ class Lanes:
             self.held = held
 
     def home(self) -> Link:
-        """The connection to the shard of `home`."""
+        """The connection to the shard of `home`, with all known that it takes to use it while that shard is held."""
+        # Asked in a block, it might be asked of the node that the block holds, on another connection, which waits.
+        self._link.command_keys()
         self._look()
         return self._link.on_address(self._at(self._link.home).address)
 
