@@ -5,7 +5,7 @@
     ├── ScriptError              the user's script raised while it was being run
     ├── StepError                a step raised: which step, which record, the user's traceback
     ├── CommandError             the server answered a command with an error
-    ├── ForeignShard             mode='async_local': a command on a key of another shard (also a ValueError)
+    ├── ForeignShard             mode='async_local', atomic(): a key of another shard (also a ValueError)
     ├── NeedsModule              something that only the server module can do
     ├── ServerUnavailable        no connection, or the server cannot serve now (also a ConnectionError)
     ├── RegistryError
@@ -92,20 +92,25 @@ class CommandError(GeartrainError):
 
 
 class ForeignShard(GeartrainError, ValueError):
-    """A command on a key of another shard, where the execution is bound to its event's (mode='async_local').
+    """A command on a key of another shard than the one that mode='async_local', or a block of atomic(), is bound to.
 
     Attributes:
         slot: of the key.
         tag: a hash tag of the event's shard.
     """
 
-    def __init__(self, slot: int, owner: str, here: str, tag: str) -> None:
+    def __init__(self, slot: int, owner: str, here: str, tag: str, *, held: bool = False) -> None:
         self.slot = slot
         self.tag = tag
+        if held:
+            why = f"this block of atomic() holds the shard of its event alone, {here}"
+            other = "execute the command outside of the block"
+        else:
+            why = f"this execution is bound to the shard of its event, {here} (mode='async_local')"
+            other = "register with mode='async'"
         super().__init__(
-            f"the command's key is in slot {slot}, on the shard {owner}; this execution is bound to the shard of its"
-            f" event, {here} (mode='async_local'): put `{{{tag}}}`, which hashtag() gives, into the key's name, or"
-            " register with mode='async'"
+            f"the command's key is in slot {slot}, on the shard {owner}; {why}: put `{{{tag}}}`, which hashtag() gives,"
+            f" into the key's name, or {other}"
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from geartrain import Client, Dialect
 from geartrain.config import WorkerSettings
-from geartrain.wire import Endpoint, Link
+from geartrain.wire import Endpoint, access
 from geartrain.worker.worker import Worker
 from support.waiting import wait_for
 
@@ -85,10 +85,10 @@ class RunningWorker:
 
 
 class Workplace:
-    """A server, a client, a connection, and workers. A context manager that stops the workers.
+    """A server or a cluster, a client, a connection, and workers. A context manager that stops the workers.
 
     Args:
-        url: an empty server.
+        url: an empty server, or a node of an empty cluster.
 
     Attributes:
         client: for sessions and registrations.
@@ -99,7 +99,7 @@ class Workplace:
         self.url = url
         self._stack = ExitStack()
         self.client = self._stack.enter_context(Client(url))
-        self.link = self._stack.enter_context(Link(Endpoint(url)))
+        self.link = self._stack.enter_context(access(Endpoint(url)))
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from types import CodeType
 from typing import Any, Protocol
 
@@ -19,10 +19,27 @@ from geartrain import keys
 from geartrain.errors import ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
 from geartrain.runtime.arguments import packed
 from geartrain.runtime.hold import Hold
-from geartrain.wire import Access, Argument, Channel, ClusterLink, Endpoint, ErrorReply, access, raise_for
+from geartrain.wire import (
+    Access,
+    Argument,
+    Channel,
+    ClusterLink,
+    Endpoint,
+    ErrorReply,
+    Lane,
+    Lanes,
+    Link,
+    access,
+    is_passing,
+    raise_for,
+)
 
 SEND_AT = 32
 """Deferred commands that are sent together, so that the server executes them while the batch goes on here."""
+
+SEND_AT_EACH = 64
+"""The same for each shard of a cluster: a system call costs as much as several commands, and a batch of 100 on three
+shards is to need no more of them than on one server."""
 
 MAX_PENDING = 1024
 """Deferred commands whose replies are outstanding, at the most: what one flush waits for, and the server holds."""
@@ -52,7 +69,7 @@ class Surroundings(Protocol):
         """A tag of the shard that this runs on."""
 
     def hold(self, seconds: float) -> None:
-        """Let nobody else use the server until `let_go`, for that long at the most."""
+        """Let nobody else use the server, or this shard of it, until `let_go`, for that long at the most."""
 
     def let_go(self) -> None:
         """End what `hold` began."""
@@ -82,6 +99,7 @@ class Context:
         stream: the name of the stream (or the key's) that the running execution's records come from, or None.
         pending: deferred commands whose replies have not been read, each with the `at` of its call.
         tail_calls: the call sites whose reply nobody can notice.
+        cluster: the connections to all shards; None: there is no cluster, or nobody has asked yet (`begin` does).
     """
 
     __slots__ = (
@@ -89,11 +107,14 @@ class Context:
         "_endpoint",
         "_failure",
         "_hold",
+        "_lanes",
         "_link",
         "_name",
         "_runner",
+        "_server",
         "_unsent",
         "at",
+        "cluster",
         "pending",
         "stream",
         "tail_calls",
@@ -103,6 +124,9 @@ class Context:
         self._endpoint = endpoint
         self._name = name
         self._link: Access | None = None
+        self._server: Link | None = None
+        self._lanes: Lanes | None = None
+        self.cluster: ClusterLink | None = None
         self.at: tuple[int, object] | None = None
         self.stream: str | bytes | None = None
         self.tail_calls: CallSites = frozenset()
@@ -116,12 +140,24 @@ class Context:
     @property
     def link(self) -> Access:
         """The connection, or the connections to all shards."""
-        if self._link is None:
-            self._link = access(self._endpoint, self._name)
-        return self._link
+        return self._link if self._link is not None else self._make_link()
+
+    def _make_link(self) -> Access:
+        link = self._link = access(self._endpoint, self._name)
+        if isinstance(link, ClusterLink):
+            self.cluster, self._lanes = link, link.lanes
+        else:
+            self._server = link
+        return link
 
     def begin(self, pipeline: Attribution, tail_calls: CallSites) -> None:
-        """Prepare for an execution of `pipeline`; drops what a failed one left pending."""
+        """Prepare for an execution of `pipeline`; drops what a failed one left pending.
+
+        Raises:
+            ServerUnavailable: it is not known yet whether there is a cluster, and no node answers.
+        """
+        if self._link is None:
+            self._make_link()
         self._attribution = pipeline
         self.tail_calls = tail_calls
         self.at = None
@@ -134,25 +170,36 @@ class Context:
 
         Raises:
             ArgumentError: an argument of a type that a command does not take.
+            ForeignShard: its key is on a shard that this execution, or block of `atomic()`, is not bound to.
             CommandError, ServerUnavailable: as `Link.call`.
         """
         data = packed(command, args)
         self.flush()
         if self._hold is not None:
+            if self._lanes is not None:
+                self._lanes.check(data, command, args)
             return self._hold.call(data, command)
-        return self.link.call_packed(data, command)
+        return self.link.call_packed(data, command, args)
 
     def defer(self, command: str | bytes, args: tuple[Argument, ...]) -> None:
         """Send a command soon, and read its reply at the next `flush`.
 
         Raises:
             ArgumentError: an argument of a type that a command does not take.
+            ForeignShard: as `execute`.
         """
         data = packed(command, args)
-        self._unsent.append(data)
+        if self._link is None:
+            self._make_link()
+        if self._lanes is None:
+            lane, waiting, enough = None, self._unsent, SEND_AT
+        else:
+            lane, enough = self._lanes.lane(data, command, args), SEND_AT_EACH
+            waiting = lane.waiting
+        waiting.append(data)
         self.pending.append((data, self.at))
-        if len(self._unsent) >= SEND_AT:
-            self._send()
+        if len(waiting) >= enough:
+            self._send(lane)
             if len(self.pending) >= MAX_PENDING:
                 self.flush()
 
@@ -168,10 +215,9 @@ class Context:
             ServerUnavailable: the connection was lost; any number of the commands may have been executed.
         """
         if self.pending:
-            self._send()
             pending, self.pending = self.pending, []
             try:
-                replies = self.link.replies(len(pending))
+                replies = self._replies(pending)
             except BaseException as error:
                 self._lost(error)
                 raise
@@ -181,13 +227,30 @@ class Context:
         if self._failure is not None:
             raise self._failure
 
-    def _send(self) -> None:
-        unsent, self._unsent = self._unsent, []
+    def _replies(self, pending: Sequence[tuple[bytes, object]]) -> list[Any]:
+        """Send what waits, and read the replies to all that is pending."""
+        if self._lanes is not None:
+            return self._lanes.gather([data for data, _ in pending])
+        if self._server is None:
+            raise AssertionError
+        if self._unsent:
+            self._send_unsent(self._server)
+        return self._server.replies(len(pending))
+
+    def _send(self, lane: Lane | None) -> None:
+        """Send what waits in a lane, or for the one server."""
         try:
-            self.link.send_all(unsent)
+            if self._server is not None:
+                self._send_unsent(self._server)
+            elif self._lanes is not None and lane is not None:
+                self._lanes.send(lane)
         except BaseException as error:
             self._lost(error)
             raise
+
+    def _send_unsent(self, server: Link) -> None:
+        unsent, self._unsent = self._unsent, []
+        server.send(b"".join(unsent))
 
     def _lost(self, error: BaseException) -> None:
         """What was deferred may not have happened: the execution has failed, even if a `try` in a step hides this."""
@@ -200,10 +263,14 @@ class Context:
         sent = len(self.pending) - len(self._unsent)
         self._unsent.clear()
         self.pending.clear()
-        if sent:
-            self.link.replies(sent)
+        if self._lanes is not None:
+            self._lanes.abandon()
+        elif self._server is not None and sent:
+            self._server.replies(sent)
 
     def _refused(self, reply: ErrorReply, data: bytes, at: tuple[int, object] | None) -> GeartrainError:
+        if is_passing(reply):
+            return ServerUnavailable(reply.text)
         name = data.split(b"\r\n", 3)[2]
         try:
             raise_for(reply, (name,))
@@ -222,12 +289,14 @@ class Context:
 
     def hashtag(self) -> str:
         """A tag of the shard that this runs for (of the registry's, where for none): any, where there is one only."""
-        if isinstance(self.link, ClusterLink):
-            return self.link.topology.shard_of(self.link.home).tag
-        return keys.slot_tag(0).decode()
+        if self._link is None:
+            self._make_link()
+        if self.cluster is None:
+            return keys.slot_tag(0).decode()
+        return self.cluster.topology.shard_of(self.cluster.home).tag
 
     def hold(self, seconds: float) -> None:
-        """Let nobody else use the server until `let_go`, for that long at the most.
+        """Let nobody else use the server (on a cluster: the shard of the event) until `let_go`, for so long at the most.
 
         Raises:
             ArgumentError: there is a hold already.
@@ -236,7 +305,11 @@ class Context:
         if self._hold is not None:
             raise ArgumentError("atomic(): a block of atomic() runs already; one cannot be within another")
         self.flush()
-        self._hold = Hold(self.link.at_home(), seconds)
+        if self._lanes is None:
+            self._hold = Hold(self.link.at_home(), seconds)
+            return
+        self._hold = Hold(self._lanes.home(), seconds)
+        self._lanes.held = True
 
     def let_go(self) -> None:
         """End what `hold` began, after all commands that were deferred in it.
@@ -252,6 +325,9 @@ class Context:
         except BaseException:
             hold.abandon()
             raise
+        finally:
+            if self._lanes is not None:
+                self._lanes.held = False
         hold.end()
 
     def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from geartrain.errors import CommandError, GeartrainError, NeedsModule
-from geartrain.wire import Link, pack
+from geartrain.errors import CommandError, GeartrainError, NeedsModule, ServerUnavailable
+from geartrain.wire import REDIRECTIONS, Link, pack
 
 _COMMAND = "GEARTRAIN.ATOMIC"
 
@@ -45,6 +45,7 @@ class Hold:
         Raises:
             CommandError: the server refused it, or the time is over (ATOMICTIMEOUT).
             GeartrainError: the block has ended before; a new connection would not be in it.
+            ServerUnavailable: the key is on its way to another shard.
         """
         if not self._link.is_on(self._channel):
             raise GeartrainError("the block of atomic() has ended: its connection was lost, or its time was over")
@@ -53,6 +54,8 @@ class Hold:
         except CommandError as error:
             if error.code == "ATOMICTIMEOUT":
                 self._link.close()
+            if error.code in REDIRECTIONS:
+                raise ServerUnavailable(str(error)) from error
             raise
 
     def end(self) -> None:

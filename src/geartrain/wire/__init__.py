@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from geartrain.wire.access import Access, access
-from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, is_passing, pack, pack_all, parse, raise_for
+from geartrain.wire.channel import (
+    REDIRECTIONS,
+    Argument,
+    Channel,
+    Command,
+    ErrorReply,
+    is_passing,
+    pack,
+    pack_all,
+    parse,
+    raise_for,
+)
 from geartrain.wire.cluster import ClusterLink
 from geartrain.wire.endpoint import Address, Endpoint
+from geartrain.wire.lanes import Lane, Lanes
 from geartrain.wire.link import Link
 from geartrain.wire.scripts import Script
 from geartrain.wire.shard import Shard
+from geartrain.wire.slots import slot_of
 from geartrain.wire.topology import Topology, topology_of
 
 __all__ = [
+    "REDIRECTIONS",
     "Access",
     "Address",
     "Argument",
@@ -20,6 +34,8 @@ __all__ = [
     "Command",
     "Endpoint",
     "ErrorReply",
+    "Lane",
+    "Lanes",
     "Link",
     "Script",
     "Shard",
@@ -30,5 +46,6 @@ __all__ = [
     "pack_all",
     "parse",
     "raise_for",
+    "slot_of",
     "topology_of",
 ]

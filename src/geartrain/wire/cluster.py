@@ -12,18 +12,15 @@ changed.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import hiredis
-from redis.crc import key_slot
 
 from geartrain import keys
-from geartrain.errors import CommandError, ForeignShard, ServerUnavailable
-from geartrain.text import to_bytes
+from geartrain.errors import CommandError, ServerUnavailable
 from geartrain.wire.channel import (
     REDIRECTIONS,
     Argument,
@@ -37,9 +34,11 @@ from geartrain.wire.channel import (
 )
 from geartrain.wire.commandkeys import CommandKeys
 from geartrain.wire.endpoint import COMMAND_TIMEOUT, Address, Endpoint
+from geartrain.wire.lanes import Lanes
 from geartrain.wire.link import PIPELINE, Link
 from geartrain.wire.scripts import Script, ScriptCall, evalsha, evaluate
 from geartrain.wire.shard import Shard
+from geartrain.wire.slots import slot_of
 from geartrain.wire.topology import Topology
 
 PATIENCE = 5.0
@@ -52,7 +51,7 @@ until the last one has come, and what is done for other slots must not wait for 
 _AGAIN = 0.01
 """Seconds until a command that got TRYAGAIN is sent again, or one that was redirected for a second time."""
 
-REGISTRY_SLOT: int = key_slot(keys.VERSION)
+REGISTRY_SLOT = slot_of(keys.VERSION)
 
 
 @dataclass(slots=True)
@@ -85,7 +84,9 @@ class ClusterLink:
 
     Attributes:
         home: the slot whose shard gets commands without a key.
-        bound: only the shard of `home` is to be reached: a command on a key elsewhere raises ForeignShard.
+        bound: commands of users' functions (`lanes`, `call_packed`) are to reach the shard of `home` only: those on a
+            key elsewhere raise ForeignShard.
+        lanes: takes the commands of users' functions that nobody waits for.
     """
 
     def __init__(
@@ -98,9 +99,9 @@ class ClusterLink:
         self._name = name
         self._timeout = timeout
         self._links: dict[Address, Link] = {}
-        self._outstanding: deque[_Routed] = deque()
         self._watched: tuple[Link, Channel] | None = None
         self._keys: CommandKeys | None = None
+        self.lanes = Lanes(self)
         topology.listen(self)
 
     # -- shards --------------------------------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ class ClusterLink:
         Raises:
             ServerUnavailable: nobody does.
         """
-        return self.topology.shard_of(_slot_of(key))
+        return self.topology.shard_of(slot_of(key))
 
     def at_home(self) -> Link:
         """The connection to the shard of `home`."""
@@ -144,7 +145,7 @@ class ClusterLink:
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def call(self, *command: Argument) -> Any:
-        """One command; its reply. Raises as `Link.call`, and ForeignShard where the link is `bound`."""
+        """One command; its reply. Raises as `Link.call`."""
         reply = self._send_routed([_Routed(pack(command), self._slot(command))])[0]
         if isinstance(reply, ErrorReply):
             self._raise(reply, command)
@@ -153,9 +154,9 @@ class ClusterLink:
             self._watched = (link, link.channel)
         return reply
 
-    def call_packed(self, packed: bytes, name: Argument) -> Any:
-        """One packed command of that name; as `call`."""
-        reply = self._send_routed([self._routed(packed)])[0]
+    def call_packed(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> Any:
+        """One command of a user's function; as `call`, and it raises ForeignShard where the link is `bound`."""
+        reply = self.lanes.call(packed, name, args)
         if isinstance(reply, ErrorReply):
             self._raise(reply, (name,))
         return reply
@@ -218,11 +219,11 @@ class ClusterLink:
             part = range(start, min(start + PIPELINE, len(calls)))
             by_address: dict[Address, list[int]] = {}
             for at in part:
-                by_address.setdefault(self._address(_slot_of(calls[at][1][0])), []).append(at)
+                by_address.setdefault(self._address(slot_of(calls[at][1][0])), []).append(at)
             self._scripts_by_shard(calls, by_address, replies)
         again = [at for at, reply in enumerate(replies) if _is_to_repeat(reply)]
         if again:
-            routed = [_Routed(pack(evaluate(calls[at])), _slot_of(calls[at][1][0])) for at in again]
+            routed = [_Routed(pack(evaluate(calls[at])), slot_of(calls[at][1][0])) for at in again]
             for at, reply in zip(again, self._send_routed(routed, SCRIPT_PATIENCE), strict=True):
                 replies[at] = reply
         return replies
@@ -258,50 +259,62 @@ class ClusterLink:
                 if isinstance(reply, ErrorReply):
                     self._redirects(reply, address)
 
-    # -- commands that are sent now and answered later -----------------------------------------------------------------
+    # -- for the lanes -------------------------------------------------------------------------------------------------
 
-    def send_all(self, packed: Sequence[bytes]) -> None:
-        """Send packed commands; their replies are read by `replies`, all of them before anything else is sent."""
-        batch = [self._routed(item) for item in packed]
-        self._outstanding.extend(batch)
+    def command_keys(self) -> CommandKeys:
+        """Where commands have their keys."""
+        if self._keys is None:
+            self._keys = self.topology.command_keys()
+        return self._keys
+
+    def slot_of_packed(self, packed: bytes) -> int | None:
+        """The slot of a packed command's first key; None: it has none."""
+        return self._slot(_unpacked(packed))
+
+    def on_address(self, address: Address) -> Link:
+        """The connection to a node; it redirects nothing."""
+        return self._link(address)
+
+    def read_from(self, address: Address, count: int) -> list[Any]:
+        """Read so many replies of a node, error replies as values."""
         try:
-            self._send(batch)
-        except BaseException:
-            self.close()
+            return self._link(address).replies(count)
+        except ServerUnavailable:
+            self._lost(address)
             raise
 
-    def replies(self, count: int) -> list[Any]:
-        """Read the replies of what was sent, error replies as values."""
-        if len(self._outstanding) < count:
-            raise ServerUnavailable(f"{self.endpoint.shown}: the connection was lost before the replies came")
-        batch = [self._outstanding.popleft() for _ in range(count)]
-        self._receive(batch)
+    def close_address(self, address: Address) -> None:
+        """Close the connection to a node, if there is one."""
+        link = self._links.get(address)
+        if link is not None:
+            link.close()
+
+    def follow(self, refused: Iterable[tuple[bytes, Address, ErrorReply]]) -> list[Any]:
+        """Send again what was redirected, one after the other; the replies, others as they are.
+
+        Args:
+            refused: packed commands, each with the node that was asked and its error reply.
+        """
+        batch = []
+        for packed, address, reply in refused:
+            item = self._routed(packed) if _is_redirection(reply) else _Routed(packed, None)
+            item.address, item.reply = address, reply
+            batch.append(item)
         self._redirect(batch)
         return [item.reply for item in batch]
 
     # -- routing -------------------------------------------------------------------------------------------------------
 
     def _slot(self, command: Command) -> int | None:
-        key = self._command_keys().first(command)
-        return None if key is None else _slot_of(key)
+        key = self.command_keys().first(command)
+        return None if key is None else slot_of(key)
 
     def _routed(self, packed: bytes) -> _Routed:
         return _Routed(packed, self._slot(_unpacked(packed)))
 
-    def _command_keys(self) -> CommandKeys:
-        if self._keys is None:
-            self._keys = self.topology.command_keys()
-        return self._keys
-
     def _address(self, slot: int | None) -> Address:
         self.topology.refresh_if_stale()
-        home = self.topology.address_of(self.home)
-        if slot is None:
-            return home
-        address = self.topology.address_of(slot)
-        if self.bound and address != home:
-            raise ForeignShard(slot, str(address), str(home), self.topology.shard_of(self.home).tag)
-        return address
+        return self.topology.address_of(self.home if slot is None else slot)
 
     def _send_routed(self, batch: list[_Routed], patience: float = PATIENCE) -> list[Any]:
         """Send, read, and send again what was redirected; the replies."""
@@ -319,14 +332,14 @@ class ClusterLink:
         if len(batch) == 1:
             item = batch[0]
             item.address = self._address(item.slot)
-            self._send_to(item.address, item.packed)
+            self.send_to(item.address, item.packed)
             return
         by_address: dict[Address, list[bytes]] = {}
         for item in batch:
             item.address = self._address(item.slot)
             by_address.setdefault(item.address, []).append(item.packed)
         for address, packed in by_address.items():
-            self._send_to(address, b"".join(packed))
+            self.send_to(address, b"".join(packed))
 
     def _usable(self, address: Address) -> Link:
         """The connection to a node.
@@ -339,7 +352,8 @@ class ClusterLink:
             raise ServerUnavailable(f"{link.endpoint.shown}: the node does not answer")
         return link
 
-    def _send_to(self, address: Address, packed: bytes) -> None:
+    def send_to(self, address: Address, packed: bytes) -> None:
+        """Send packed commands to a node."""
         link = self._usable(address)
         try:
             link.send(packed)
@@ -353,11 +367,7 @@ class ClusterLink:
             if item.address is not None:
                 by_address.setdefault(item.address, []).append(item)
         for address, items in by_address.items():
-            try:
-                replies = self._link(address).replies(len(items))
-            except ServerUnavailable:
-                self._lost(address)
-                raise
+            replies = self.read_from(address, len(items))
             for item, reply in zip(items, replies, strict=True):
                 item.reply = reply
 
@@ -434,8 +444,8 @@ class ClusterLink:
 
     def close(self) -> None:
         """Close all connections; the link can be used again."""
-        self._outstanding.clear()
         self._watched = None
+        self.lanes.reset()
         links, self._links = self._links, {}
         for link in links.values():
             link.close()
@@ -449,13 +459,13 @@ class ClusterLink:
         self.close()
 
 
-def _slot_of(key: Argument) -> int:
-    return int(key_slot(to_bytes(key) if isinstance(key, str | bytes) else str(key).encode()))
-
-
 def _is_to_repeat(reply: Any) -> bool:
     """Whether a script did not run: it was redirected, or the node does not have it."""
     return isinstance(reply, ErrorReply) and reply.text.partition(" ")[0] in REDIRECTIONS | {"NOSCRIPT"}
+
+
+def _is_redirection(reply: ErrorReply) -> bool:
+    return reply.text.partition(" ")[0] in REDIRECTIONS
 
 
 def _unpacked(packed: bytes) -> list[bytes]:

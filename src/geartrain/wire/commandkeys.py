@@ -26,6 +26,7 @@ class CommandKeys:
     def __init__(self, table: Sequence[Any], ask: Callable[[Words], Sequence[Any]]) -> None:
         self._positions: dict[bytes, int] = {}
         self._movable: set[bytes] = set()
+        self._containers: set[bytes] = set()
         self._ask = ask
         for entry in table:
             self._add(entry)
@@ -37,7 +38,15 @@ class CommandKeys:
             self._movable.add(name)
         # Since Redis 7 a command with subcommands says for each of them where its keys are: `xinfo|groups`.
         for subcommand in entry[9] if len(entry) > 9 else ():
+            self._containers.add(name)
             self._add(subcommand)
+
+    def place(self, name: Argument) -> int | None:
+        """Where the first key of every command of that name stands; None: `first` is to look at the command."""
+        word = _word(name)
+        if word in _FINDERS or word in self._movable or word in self._containers:
+            return None
+        return self._positions.get(word) or None
 
     def first(self, command: Words) -> bytes | None:
         """The first key of a command; None: it has none."""
@@ -92,6 +101,7 @@ def _behind(word: bytes) -> Callable[[Words], bytes | None]:
 
 _FINDERS: Mapping[bytes, Callable[[Words], bytes | None]] = {
     **dict.fromkeys((b"eval", b"evalsha", b"eval_ro", b"evalsha_ro", b"fcall", b"fcall_ro"), _counted(2)),
+    **dict.fromkeys((b"blmpop", b"bzmpop"), _counted(2)),
     **dict.fromkeys((b"zunion", b"zinter", b"zdiff", b"sintercard", b"zintercard", b"lmpop", b"zmpop"), _counted(1)),
     **dict.fromkeys((b"xread", b"xreadgroup"), _behind(b"streams")),
 }

@@ -81,8 +81,15 @@ class Link:
         """
         return self.call_packed(pack(command), command[0])
 
-    def call_packed(self, packed: bytes, name: Argument) -> Any:
-        """One packed command of that name; as `call`."""
+    def call_packed(self, packed: bytes, name: Argument, args: Sequence[Argument] = ()) -> Any:
+        """One command that is packed already; as `call`.
+
+        Args:
+            packed: the command.
+            name: of the command.
+            args: what follows it; a cluster has to know.
+        """
+        del args
         reply = self.exchange(packed, 1)[0]
         if isinstance(reply, ErrorReply):
             raise_for(reply, (name,))
@@ -152,10 +159,6 @@ class Link:
         """Send packed commands and read that many replies, error replies as values."""
         self.send(packed)
         return self.replies(count)
-
-    def send_all(self, packed: Sequence[bytes]) -> None:
-        """As `send`, for several."""
-        self.send(b"".join(packed))
 
     def send(self, packed: bytes) -> None:
         """Send packed commands; their replies are read by `replies`, all of them before anything else is sent."""

@@ -52,6 +52,8 @@ class Topology:
     Attributes:
         clustered: whether it is a cluster at all.
         version: grows whenever the shards or their slots are other ones.
+        changes: grows whenever an answer of `address_of` may be another one.
+        stale: whether something was not as expected, and nobody has asked the nodes since.
 
     Raises:
         ServerUnavailable: no node answers.
@@ -61,6 +63,7 @@ class Topology:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.version = 0
+        self.changes = 0
         self._lock = threading.Lock()
         self._shards: tuple[Shard, ...] = ()
         self._starts: list[int] = []
@@ -69,7 +72,7 @@ class Topology:
         self._epoch = -1
         self._asked = 0
         self._fresh_until = 0.0
-        self._stale = False
+        self.stale = False
         self._keys: CommandKeys | None = None
         self._silent: dict[Address, float] = {}
         self._listeners: WeakSet[Listener] = WeakSet()
@@ -135,12 +138,13 @@ class Topology:
         """A node says that another one serves the slot."""
         with self._lock:
             self._patches[slot] = address
-            self._stale = True
+            self.changes += 1
+            self.stale = True
 
     def silent(self, address: Address) -> None:
         """A node has not answered: for a moment nobody else needs to wait for it."""
         self._silent[address] = time.monotonic() + SILENT
-        self._stale = True
+        self.stale = True
 
     def is_silent(self, address: Address) -> bool:
         """Whether a node has not answered a moment ago."""
@@ -149,14 +153,14 @@ class Topology:
 
     def suspect(self) -> None:
         """Something was not as it should be: `refresh` is to ask the nodes again."""
-        self._stale = True
+        self.stale = True
 
     def refresh_if_stale(self) -> bool:
         """Ask the nodes again where something was not as expected; whether the shards are other ones now.
 
         Never raises: what is known stays in use until a node answers.
         """
-        if not self.clustered or not self._stale or time.monotonic() < self._fresh_until:
+        if not self.clustered or not self.stale or time.monotonic() < self._fresh_until:
             return False
         before = self.version
         try:
@@ -178,8 +182,9 @@ class Topology:
         with self._lock:
             if time.monotonic() < self._fresh_until:
                 return
-            self._stale = False
+            self.stale = False
             self._patches = {}
+            self.changes += 1
             self._ask()
             self._fresh_until = time.monotonic() + QUIET
 
@@ -198,7 +203,7 @@ class Topology:
             if shards and healthy and epoch >= self._epoch:
                 break
         if best is None:
-            self._stale = True
+            self.stale = True
             raise failure or ServerUnavailable(f"{self.endpoint.shown}: the cluster's nodes serve no slots yet")
         self._epoch = max(self._epoch, best[0])
         self._take(best[1])
@@ -223,6 +228,7 @@ class Topology:
         self._starts = [first for first, _, _ in spans]
         self._owners = [(last, shard) for _, last, shard in spans]
         self.version += 1
+        self.changes += 1
         with self._listening:
             listeners = list(self._listeners)
         for address in gone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from geartrain.builder.requests import Mode
 from geartrain.errors import StepError, message_of
 from geartrain.pipeline.describe import user_trace
 from geartrain.runtime import Context
@@ -29,6 +30,9 @@ class Source(Protocol):
     def position(self, entries: list[Any]) -> str:
         """The id of the batch's last entry."""
 
+    def slot(self, entries: list[Any]) -> int:
+        """The slot of a cluster where the batch has happened: of the stream, or of the event's key."""
+
 
 def execute(
     source: Source, batch: list[Any], records: list[Any] | None, deployment: Deployment, context: Context
@@ -45,6 +49,9 @@ def execute(
     count = 0
     try:
         context.begin(deployment.pipeline, deployment.tail_calls)
+        if context.cluster is not None:
+            context.cluster.home = source.slot(batch)
+            context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
         if records is None:
             records = source.records_now(batch, deployment, context)
         count = len(records)

@@ -22,7 +22,7 @@ from geartrain.readers.values import read_values
 from geartrain.registry import Registration
 from geartrain.runtime import Context
 from geartrain.text import to_bytes, to_text
-from geartrain.wire import Access, ErrorReply, Link, pack, pack_all, raise_for
+from geartrain.wire import Access, ErrorReply, Link, pack, pack_all, raise_for, slot_of
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.notifications import Missing, classes_for, ensure_notifications
 from geartrain.worker.partition import Partition
@@ -63,6 +63,10 @@ class KeyEventSource:
         """Events have no ids: the last key, for the history."""
         key: bytes = entries[-1][1]
         return key.decode("utf-8", "backslashreplace")
+
+    def slot(self, entries: list[Any]) -> int:
+        """The first key's."""
+        return slot_of(entries[0][1])
 
 
 class KeyEvents:

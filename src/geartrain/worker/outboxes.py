@@ -13,6 +13,7 @@ from geartrain.readers.entries import fields_of
 from geartrain.readers.values import encoded_value, has_value, read_values
 from geartrain.runtime import Context
 from geartrain.text import to_bytes
+from geartrain.wire import slot_of
 from geartrain.worker.deployment import Deployment
 
 _Event = dict[str, Any]
@@ -59,6 +60,10 @@ class OutboxSource:
         """The id of the last one."""
         last: str = entries[-1][0]
         return last
+
+    def slot(self, entries: list[Any]) -> int:
+        """The first key's: the outbox's own may have moved to another shard, and then it is emptied there."""
+        return slot_of(fields_of(entries[0][1])["key"])
 
 
 def _without_repetition(entries: list[Any]) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from geartrain.readers.entries import records_of
 from geartrain.runtime import Context
 from geartrain.text import to_text
+from geartrain.wire import slot_of
 from geartrain.worker.deployment import Deployment
 
 
@@ -22,6 +23,7 @@ class StreamSource:
 
     def __init__(self, stream: bytes) -> None:
         self.stream = to_text(stream)
+        self._slot = slot_of(stream)
 
     def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
         """One record for each entry."""
@@ -36,3 +38,8 @@ class StreamSource:
         """The id of the last one."""
         last: str = entries[-1][0]
         return last
+
+    def slot(self, entries: list[Any]) -> int:
+        """The stream's."""
+        del entries
+        return self._slot

@@ -1,0 +1,228 @@
+"""The commands of users' functions on a cluster: many, on keys of all shards, and few whose reply anybody waits for.
+
+Each shard has a lane: commands that are packed and not sent yet, and the number of those that were. A command costs
+little more here than on one server: the place of its first key is looked up by its name, its slot computed, its lane
+looked up by the slot. Only what a node redirects takes the long way through `ClusterLink`.
+
+A slot keeps its lane as long as a reply is outstanding, whatever is learned meanwhile. So commands on one key are sent
+on one connection, and what is redirected follows in order. Between the lanes there is no order.
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from geartrain.errors import ForeignShard
+from geartrain.wire.channel import Argument, ErrorReply
+from geartrain.wire.endpoint import Address
+from geartrain.wire.link import Link
+from geartrain.wire.slots import SLOTS, slot_of
+
+if TYPE_CHECKING:
+    from geartrain.wire.cluster import ClusterLink
+
+
+_PLACES = 1000
+"""Names of commands, as users write them, whose first keys are remembered."""
+
+
+class Lane:
+    """One shard's commands.
+
+    Attributes:
+        address: the shard's primary.
+        waiting: packed commands that have not been sent.
+        sent: commands that have been sent and whose replies have not been read.
+        replies: those that have been read last.
+    """
+
+    __slots__ = ("address", "replies", "sent", "waiting")
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.waiting: list[bytes] = []
+        self.sent = 0
+        self.replies: Iterator[Any] = iter(())
+
+
+class Lanes:
+    """All lanes of one `ClusterLink`; for its thread.
+
+    Args:
+        link: the connections. Its `home` gets commands without a key; where it is `bound`, no other shard is reached.
+
+    Attributes:
+        held: a block of `atomic()` holds the shard of `home`: until it ends no other one is reached, whatever moves.
+    """
+
+    def __init__(self, link: ClusterLink) -> None:
+        self._link = link
+        self._lanes: dict[Address, Lane] = {}
+        self._by_slot: list[Lane | None] = [None] * SLOTS
+        self._order: list[Lane] = []
+        self._places: dict[str | bytes, int] = {}
+        self._changes = -1
+        self.held = False
+
+    def lane(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> Lane:
+        """The lane of a command, which the caller appends to what waits there.
+
+        Args:
+            packed: the command.
+            name: of the command, as it was packed.
+            args: what follows.
+
+        Raises:
+            ForeignShard: the link is bound to another shard.
+            ServerUnavailable: nobody serves the slot.
+        """
+        if not self._order:
+            self._look_if_changed()
+        slot = self._slot(packed, name, args)
+        lane = self._by_slot[slot]
+        if lane is None:
+            lane = self._at(slot)
+        if (self.held or self._link.bound) and lane is not self._at(self._link.home):
+            self._refuse(slot, lane)
+        self._order.append(lane)
+        return lane
+
+    def send(self, lane: Lane) -> None:
+        """Send what waits in a lane."""
+        packed = b"".join(lane.waiting)
+        lane.sent += len(lane.waiting)
+        lane.waiting.clear()
+        try:
+            self._link.send_to(lane.address, packed)
+        except BaseException:
+            self._drop()
+            raise
+
+    def gather(self, packed: Sequence[bytes]) -> list[Any]:
+        """Send what waits and read all replies; in the order of the calls of `lane`, error replies as values.
+
+        Args:
+            packed: the commands in that order, for those that are to be sent again.
+        """
+        try:
+            used = [lane for lane in self._lanes.values() if lane.waiting or lane.sent]
+            for lane in used:
+                if lane.waiting:
+                    self.send(lane)
+            # One after the other: what another shard answers meanwhile waits in its socket.
+            for lane in used:
+                lane.replies = iter(self._link.read_from(lane.address, lane.sent))
+            found = [next(lane.replies) for lane in self._order]
+        except BaseException:
+            self._drop()
+            raise
+        for lane in used:
+            lane.sent = 0
+        order, self._order = self._order, []
+        failed = [at for at, reply in enumerate(found) if isinstance(reply, ErrorReply)]
+        if failed and not self.held:
+            again = [(packed[at], order[at].address, found[at]) for at in failed]
+            for at, reply in zip(failed, self._link.follow(again), strict=True):
+                found[at] = reply
+        return found
+
+    def call(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> Any:
+        """Send one command, while none is outstanding; its reply, an error reply as a value."""
+        address = self.lane(packed, name, args).address
+        self._order.clear()
+        self._link.send_to(address, packed)
+        reply = self._link.read_from(address, 1)[0]
+        if isinstance(reply, ErrorReply):
+            return self._link.follow([(packed, address, reply)])[0]
+        return reply
+
+    def check(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> None:
+        """Raise what `lane` would, while no command is outstanding."""
+        self.lane(packed, name, args)
+        self._order.clear()
+
+    def abandon(self) -> None:
+        """Forget what waits; read, and forget, the replies to what was sent."""
+        for lane in self._lanes.values():
+            lane.waiting.clear()
+        self._order = [lane for lane in self._lanes.values() for _ in range(lane.sent)]
+        held, self.held = self.held, True
+        try:
+            self.gather(())
+        finally:
+            self.held = held
+
+    def home(self) -> Link:
+        """The connection to the shard of `home`, with all known that it takes to use it while that shard is held."""
+        # Asked in a block, it might be asked of the node that the block holds, on another connection, which waits.
+        self._link.command_keys()
+        self._look()
+        return self._link.on_address(self._at(self._link.home).address)
+
+    # -- routing -------------------------------------------------------------------------------------------------------
+
+    def _slot(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> int:
+        """The slot of a command's first key; that of `home` where it has none."""
+        at = self._places.get(name)
+        if at is None:
+            at = self._place(name)
+        if 0 <= at < len(args):
+            key = args[at]
+            if type(key) is str:
+                key = key.encode()
+            if type(key) is bytes:
+                # Written out, because each command comes by here.
+                return slot_of(key) if b"{" in key else crc_hqx(key, 0) % SLOTS
+        slot = self._link.slot_of_packed(packed)
+        return self._link.home if slot is None else slot
+
+    def _refuse(self, slot: int, lane: Lane) -> NoReturn:
+        here = self._link.topology.shard_of(self._link.home)
+        raise ForeignShard(slot, str(lane.address), str(here), here.tag, held=self.held)
+
+    def _place(self, name: str | bytes) -> int:
+        """Where among the arguments the first key of a command of that name stands; -1: look at the whole command."""
+        place = self._link.command_keys().place(name)
+        at = -1 if place is None else place - 1
+        if len(self._places) < _PLACES:
+            self._places[name] = at
+        return at
+
+    def _at(self, slot: int) -> Lane:
+        lane = self._by_slot[slot]
+        if lane is None:
+            address = self._link.topology.address_of(slot)
+            lane = self._lanes.get(address)
+            if lane is None:
+                lane = self._lanes[address] = Lane(address)
+            self._by_slot[slot] = lane
+        return lane
+
+    def _look_if_changed(self) -> None:
+        topology = self._link.topology
+        if topology.stale or topology.changes != self._changes:
+            self._look()
+
+    def _look(self) -> None:
+        """What is known of the shards may have changed."""
+        if self.held:
+            return
+        topology = self._link.topology
+        topology.refresh_if_stale()
+        # Read before the addresses are: a change between the two is seen the next time.
+        self._changes = topology.changes
+        self.reset()
+
+    def _drop(self) -> None:
+        """Replies may still be on their way: none of these connections can be used again."""
+        for lane in self._lanes.values():
+            self._link.close_address(lane.address)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the connections are closed."""
+        self._order.clear()
+        self._lanes.clear()
+        self._by_slot = [None] * SLOTS
