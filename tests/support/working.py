@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from geartrain import Client, Dialect
 from geartrain.config import WorkerSettings
-from geartrain.wire import Endpoint, access
+from geartrain.wire import Access, Endpoint, access
 from geartrain.worker.worker import Worker
 from support.waiting import wait_for
 
@@ -99,7 +99,8 @@ class Workplace:
         self.url = url
         self._stack = ExitStack()
         self.client = self._stack.enter_context(Client(url))
-        self.link = self._stack.enter_context(access(Endpoint(url)))
+        self.link: Access = access(Endpoint(url))
+        self._stack.callback(self.link.close)
 
     def __enter__(self) -> Self:
         return self

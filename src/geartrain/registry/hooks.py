@@ -213,10 +213,14 @@ def _left_behind(modules: Modules, snapshot: Snapshot, store: Store) -> dict[str
     if not unknown:
         return {}
     known_tags = remains.tags(store.link)
-    found = {}
+    found: dict[str, dict[Shard, list[bytes]]] = {}
     for name in unknown:
-        outboxes = [stream for stream in store.streams(name) if keys.is_outbox(stream)]
-        found[name] = remains.by_shard(store.link, [*outboxes, *remains.shard_keys(name, known_tags)])
+        try:
+            outboxes = [stream for stream in store.streams(name) if keys.is_outbox(stream)]
+            found[name] = remains.by_shard(store.link, [*outboxes, *remains.shard_keys(name, known_tags)])
+        except ServerUnavailable:
+            # A shard is away: the hooks of the others go with the outboxes that they have now, the rest later.
+            found[name] = {}
     return found
 
 

@@ -25,6 +25,7 @@ from geartrain import keys
 from geartrain.errors import CommandError, ServerUnavailable
 from geartrain.text import to_bytes
 from geartrain.wire import Access, ClusterLink, Command, ErrorReply, Link, Script, Shard, raise_for
+from geartrain.wire.channel import UNAVAILABLE
 
 logger = logging.getLogger("geartrain.registry")
 
@@ -146,12 +147,17 @@ def _remove_leases(link: Access, registration: str, found: Sequence[bytes], held
     # Each by itself: one stream that this user may not touch keeps its group, and nothing else.
     groups = [stream for stream in found if not keys.is_outbox(stream)]
     try:
-        link.scripts(calls)
+        replies = link.scripts(calls)
         link.pipeline([("XGROUP", "DESTROY", stream, keys.group(registration)) for stream in groups])
     except ServerUnavailable as error:
         logger.warning("%s: the groups that it has left are removed later: %s", registration, error)
         return False
-    return True
+    return not any(isinstance(reply, ErrorReply) and _is_away(reply) for reply in replies)
+
+
+def _is_away(reply: ErrorReply) -> bool:
+    """Whether an error reply says that a shard does not serve now."""
+    return CommandError("", reply.text).code in UNAVAILABLE
 
 
 def _checked(reply: Any) -> Any:

@@ -1,32 +1,34 @@
 """Key events without the server module: keyspace notifications, which are best effort.
 
 The server publishes each event to whoever listens at that moment; while a worker is away, or reads too slowly, events
-are lost. One worker at a time takes a registration's events (its lease says which), in one connection for all of
-them.
+are lost. One worker at a time takes a registration's events (its lease says which), in one connection to each primary
+for all of them.
 """
 
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from geartrain import keys
 from geartrain.builder.requests import KeysArguments
-from geartrain.errors import GeartrainError, ServerUnavailable
+from geartrain.errors import GeartrainError
 from geartrain.glob import compiled
 from geartrain.readers.values import read_values
 from geartrain.registry import Registration
 from geartrain.runtime import Context
 from geartrain.text import to_bytes, to_text
-from geartrain.wire import Access, ErrorReply, Link, pack, pack_all, raise_for, slot_of
+from geartrain.wire import Access, Address, slot_of
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.notifications import Missing, classes_for, ensure_notifications
+from geartrain.worker.ear import LOOK, Ear
+from geartrain.worker.notifications import Missing, classes_for
 from geartrain.worker.partition import Partition
-from geartrain.worker.policy import backoff
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -70,10 +72,10 @@ class KeyEventSource:
 
 
 class KeyEvents:
-    """The thread that listens.
+    """The thread that listens, to each primary of a cluster: a server publishes the events of its own keys alone.
 
     Args:
-        link: a connection of its own.
+        link: access to the servers, of its own: what listens are its connections.
         trouble: called with a partition and the reason why its events may not come.
     """
 
@@ -85,10 +87,9 @@ class KeyEvents:
         self._generation = 0
         self._asked = 0
         self._listening = 0
-        self._subscribed: frozenset[tuple[bool, str]] = frozenset()
-        self._unconfirmed = 0
         self._needed: frozenset[str] = frozenset()
-        self._told: tuple[list[Listener], Missing] | None = None
+        self._told: dict[Address, tuple[list[Listener], Missing]] = {}
+        self._ears: dict[Address, Ear] = {}
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -117,7 +118,7 @@ class KeyEvents:
 
     @property
     def ready(self) -> bool:
-        """Whether the server sends what `set_partitions` asked for."""
+        """Whether the servers that answer send what `set_partitions` asked for."""
         return not self._listeners or self._listening == self._generation
 
     def stop(self) -> None:
@@ -129,103 +130,96 @@ class KeyEvents:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        failures = 0
         while not self._stopping:
+            self._wait_for_listeners()
             try:
-                self._wait_for_listeners()
-                self._subscribe()
-                self._listen()
-                failures = 0
+                self._follow_shards()
             except GeartrainError as error:
-                failures += 1
-                self._forget_connection()
-                logger.warning("key events: connection lost, events may have been missed: %s", error)
-                with self._condition:
-                    if not self._stopping:
-                        self._condition.wait(backoff(failures))
+                logger.warning("key events: the shards are not known: %s", error)
+            self._connect()
+            self._listen()
+        self._close_all()
         self._link.close()
 
     def _wait_for_listeners(self) -> None:
         if self._listeners:
             return
-        self._forget_connection()
+        self._close_all()
         with self._condition:
             while not self._listeners and not self._stopping:
                 self._condition.wait()
 
-    def _forget_connection(self) -> None:
-        self._listening = self._unconfirmed = 0
-        self._subscribed = frozenset()
-        self._link.close()
+    def _close_all(self) -> None:
+        self._listening = 0
+        for ear in self._ears.values():
+            ear.close()
+        self._ears = {}
 
-    def _subscribe(self) -> None:
-        """Ask for the events of all listeners, and no longer for others.
+    def _follow_shards(self) -> None:
+        """One ear for each primary."""
+        primaries = {shard.primary: shard for shard in self._link.shards}
+        for address in primaries.keys() - self._ears.keys():
+            link = self._link.on(primaries[address])
+            self._ears[address] = Ear(link, lambda: self._needed, partial(self._tell, address))
+        for address in self._ears.keys() - primaries.keys():
+            self._ears.pop(address).close()
 
-        In one go, on the connection that there is: the server executes the commands of one packet without a gap, so
-        that no event is missed and none comes twice while listeners come and go.
-        """
+    def _connect(self) -> None:
+        """Ask for the events of all listeners, and no longer for others, where that was not done."""
         with self._condition:
-            listeners, self._asked = self._listeners, self._generation
+            listeners, generation = self._listeners, self._generation
         if not listeners:
             return
-        self._ensure_notifications(listeners)
         wanted = _channels(listeners, self._link.endpoint.database)
-        commands = [
-            *(("P" * pattern + "UNSUBSCRIBE", name) for pattern, name in sorted(self._subscribed - wanted)),
-            *(("P" * pattern + "SUBSCRIBE", name) for pattern, name in sorted(wanted - self._subscribed)),
-        ]
-        channel = self._link.channel
-        channel.set_timeout(_LOOK)
-        channel.send(pack_all(commands))
-        self._subscribed = wanted
-        # Added: the answers to an earlier change may still be on their way, and come first.
-        self._unconfirmed += len(commands)
+        now = time.monotonic()
+        for ear in self._ears.values():
+            if (ear.connected and generation != self._asked) or (not ear.connected and ear.due <= now):
+                self._guarded(ear, partial(ear.listen, wanted))
+        self._asked = generation
 
-    def _ensure_notifications(self, listeners: list[Listener]) -> None:
-        # A connection of its own: one that listens takes no other commands.
-        with Link(self._link.endpoint, "geartrain:notifications") as link:
-            missing = ensure_notifications(link, self._needed)
-        told, self._told = self._told, None if missing is None else (listeners, missing)
-        if missing is None or told == self._told:
+    def _listen(self) -> None:
+        """Hand on what comes within a moment."""
+        ears = [ear for ear in self._ears.values() if ear.connected]
+        # One that was lost is missed only as long as nobody knows.
+        if ears and all(ear.ready or ear.failures for ear in self._ears.values()):
+            self._listening = self._asked
+        if not ears:
+            with self._condition:
+                if not self._stopping:
+                    self._condition.wait(_PAUSE)
+            return
+        readable, _, _ = select.select(ears, [], [], LOOK)
+        for ear in readable:
+            self._guarded(ear, partial(self._take, ear))
+        for ear in ears:
+            self._guarded(ear, ear.look)
+
+    def _guarded(self, ear: Ear, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except GeartrainError as error:
+            ear.lost()
+            logger.warning("key events: connection lost, events may have been missed: %s", error)
+
+    def _take(self, ear: Ear) -> None:
+        for channel_name, key in ear.messages():
+            self._hand_on(channel_name, key)
+
+    def _tell(self, address: Address, missing: Missing | None) -> None:
+        told = self._told.pop(address, None)
+        if missing is None:
+            return
+        listeners = self._listeners
+        self._told[address] = listeners, missing
+        if told == self._told[address]:
             return
         if not missing.known:
             logger.warning("CONFIG is refused here: key events come only if the server has: %s", missing.line)
             return
+        server = f"the server {address}" if len(self._ears) > 1 else "the server"
         for listener in listeners:
-            reason = f"the server sends no key events; set on the server: {missing.line} (we are not permitted to)"
+            reason = f"{server} sends no key events; set on the server: {missing.line} (we are not permitted to)"
             self._trouble(listener.partition, reason)
-
-    def _listen(self) -> None:
-        """Hand messages on until the listeners change."""
-        channel = self._link.channel
-        heard = asked = time.monotonic()
-        check = heard + _CHECK_EVERY
-        while not self._stopping and self._generation == self._asked:
-            if not self._unconfirmed:
-                self._listening = self._asked
-            message = channel.poll()
-            now = time.monotonic()
-            if now > check:
-                self._ensure_notifications(self._listeners)
-                check = now + _CHECK_EVERY
-            if message is None:
-                # A silent connection may be a dead one: ask.
-                if now - max(heard, asked) > _PING_AFTER:
-                    if asked > heard:
-                        raise ServerUnavailable(f"no answer for {now - heard:.0f} s")
-                    channel.send(pack(("PING",)))
-                    asked = now
-                continue
-            heard = now
-            self._take(message)
-
-    def _take(self, message: Any) -> None:
-        if isinstance(message, ErrorReply):
-            raise_for(message, ("SUBSCRIBE",))
-        if message[0] in ("message", "pmessage"):
-            self._hand_on(to_bytes(message[-2]), to_bytes(message[-1]))
-        elif message[0] != "pong":
-            self._unconfirmed -= 1
 
     def _hand_on(self, channel_name: bytes, key: bytes) -> None:
         if key.startswith(keys.PREFIX):
@@ -239,14 +233,8 @@ class KeyEvents:
                     listener.partition.offer([[event, key]])
 
 
-_LOOK = 0.25
-"""Seconds between two looks at whether the listeners have changed, where nothing happens."""
-
-_CHECK_EVERY = 10.0
-"""Seconds between two looks at whether the server still sends what we need: anybody may change its setting."""
-
-_PING_AFTER = 10.0
-"""Seconds of silence after which the connection is checked."""
+_PAUSE = 0.05
+"""Seconds between two looks while no server can be listened to."""
 
 
 def _listener(partition: Partition) -> Listener:

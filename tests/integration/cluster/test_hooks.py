@@ -216,11 +216,11 @@ def test_a_shard_that_is_away_does_not_stop_the_others(make_cluster):
         cluster.restart(away)
         cluster.wait_ok()
         wait_for(lambda: list(hooked(away)) == [NAME], 15, "the shard has what is registered now")
+        place.reconnect()
         wait_for(
             lambda: [key for key in own_keys(place) if str(key).endswith(":gone")] == [],
             15,
             f"nothing is left {own_keys(place)}",
         )
-        place.reconnect()
         write(place)
         wait_for(lambda: seen(place) == Counter(KEYS), 15, "every event was noted")

@@ -61,7 +61,7 @@ def wait_info(client, condition):
 
 def test_functions_run_on_the_keys_shard_and_their_statistics_are_added_up(client, link, cluster):
     """Without a worker; the history has lines of all shards; unregistering leaves nothing."""
-    register(client, GearsBuilder("KeysReader").foreach(lambda r: execute("rpush", "l:{%s}" % r["key"], 1)), "k:*")
+    register(client, GearsBuilder("KeysReader").foreach(lambda r: execute("rpush", f"l:{{{r['key']}}}", 1)), "k:*")
     wait_loaded(link)
     link.pipeline([("SET", name, 1) for name in KEYS])
     assert all(link.call("LLEN", f"l:{{{name}}}") == 1 for name in KEYS)
@@ -80,9 +80,9 @@ def test_a_key_of_another_shard_is_refused_and_the_message_says_what_to_do(clien
 
     def step(record):
         if record["value"] == "foreign":
-            execute("set", "elsewhere:{%s}" % record["key"][::-1], 1)
+            execute("set", f"elsewhere:{{{record['key'][::-1]}}}", 1)
         else:
-            execute("set", "here:{%s}" % hashtag(), record["key"])
+            execute("set", f"here:{{{hashtag()}}}", record["key"])
 
     register(client, GearsBuilder("KeysReader").foreach(step), "k:*")
     wait_loaded(link)

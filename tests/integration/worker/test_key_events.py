@@ -349,7 +349,7 @@ def test_a_worker_completes_the_setting_for_the_listeners_of_others_too(place):
 
 def test_a_setting_that_somebody_takes_back_is_completed_again(place, monkeypatch):
     """Within some seconds, without a new connection."""
-    monkeypatch.setattr("geartrain.worker.keyevents._CHECK_EVERY", 0.1)
+    monkeypatch.setattr("geartrain.worker.ear.CHECK_EVERY", 0.1)
     place.register(noting(), "k:*", eventTypes=["set"])
     place.start()
     before = listening(place)
