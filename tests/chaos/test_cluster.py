@@ -14,6 +14,7 @@ from redis.crc import key_slot
 from geartrain import Client
 from geartrain.registry import hooks
 from geartrain.server import EmbeddedCluster, EmbeddedServer
+from geartrain.server.clusternodes import ClusterNode
 from geartrain.wire import Endpoint, Link
 from support.clusterload import SCRIPT, ClusterLoad, missing, out_of_order
 from support.servers import VALKEY
@@ -52,6 +53,7 @@ class Life:
         """Key by key, some of each shard's."""
         donors = self.cluster.primaries()
         node = self.cluster.add_shard(replicas=1)
+        wait_for(lambda: _hooks_of(node), 10, "hooks on a shard without slots")
         for donor in donors:
             slots = self.cluster.slots_of(donor)
             self.cluster.move_slots(self.seed.sample(slots, len(slots) // 20), node)
@@ -112,9 +114,12 @@ def test_nothing_acknowledged_is_lost_and_order_is_kept_through_a_minute_of_mish
 
 
 def _hooks_are_equal(cluster: EmbeddedCluster) -> bool:
-    found = []
-    for node in cluster.primaries():
-        with Link(Endpoint(node.url)) as link:
-            module = hooks.read(link)
-        found.append(None if module is None else {name: hook.version for name, hook in module.hooks.items()})
-    return bool(found) and found[0] is not None and "keys" in found[0] and all(item == found[0] for item in found)
+    found = [_hooks_of(node) for node in cluster.primaries()]
+    return "keys" in found[0] and all(item == found[0] for item in found)
+
+
+def _hooks_of(node: ClusterNode) -> dict[str, int]:
+    """The hooks of a node, and their versions."""
+    with Link(Endpoint(node.url)) as link:
+        module = hooks.read(link)
+    return {} if module is None else {name: hook.version for name, hook in module.hooks.items()}

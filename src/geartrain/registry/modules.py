@@ -59,7 +59,7 @@ class Modules:
     """The server modules of all shards; of the only server where there is no cluster.
 
     Attributes:
-        found: for each shard that told: its module; None: it has none.
+        found: for each shard that told, those without slots included: its module; None: it has none.
         away: for each other shard: why it did not.
         clustered: whether it is a cluster, where messages name the shard.
     """
@@ -80,13 +80,13 @@ class Modules:
 
     @property
     def tags(self) -> set[bytes]:
-        """The hash tags of outboxes that are written now."""
-        return {module.tag for module in self.loaded.values()}
+        """The hash tags of outboxes that are written now: of shards that serve slots."""
+        return {module.tag for shard, module in self.loaded.items() if shard.slots}
 
     @property
     def used_tags(self) -> set[bytes]:
         """All hash tags under which the modules may have written something."""
-        return {tag for module in self.loaded.values() for tag in (module.tag, *module.used)}
+        return self.tags | {tag for module in self.loaded.values() for tag in module.used}
 
     @property
     def no_sync(self) -> str | None:
@@ -147,7 +147,7 @@ def read(link: Access) -> Module | None:
 
 
 def read_all(link: Access) -> Modules:
-    """The modules of all shards.
+    """The modules of all shards, and of primaries that serve no slots yet: they are to have the hooks when some come.
 
     Raises:
         CommandError: a server has it, and refuses to tell (`is_forbidden`).
@@ -158,7 +158,7 @@ def read_all(link: Access) -> Modules:
     found: dict[Shard, Module | None] = {}
     away: dict[Shard, str] = {}
     link.topology.refresh_if_stale()
-    for shard in link.shards:
+    for shard in (*link.shards, *link.topology.spares):
         try:
             found[shard] = read(link.on(shard))
         except ServerUnavailable as error:

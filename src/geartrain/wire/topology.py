@@ -17,17 +17,14 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
-from geartrain.text import to_bytes
 from geartrain.wire.channel import ErrorReply
+from geartrain.wire.clusterview import View, view_of
 from geartrain.wire.commandkeys import CommandKeys, Words
 from geartrain.wire.endpoint import Address, Endpoint
 from geartrain.wire.link import Link
 from geartrain.wire.shard import Shard
 
 logger = logging.getLogger("geartrain.wire")
-
-ASK_TIMEOUT = 2.0
-"""Seconds without a byte after which another node is asked for the slots."""
 
 SILENT = 0.5
 """Seconds that a node which did not answer counts as silent: threads that need it fail at once, and see to others."""
@@ -51,7 +48,8 @@ class Topology:
 
     Attributes:
         clustered: whether it is a cluster at all.
-        version: grows whenever the shards or their slots are other ones.
+        version: grows whenever the shards, their slots or the spares are other ones.
+        spares: primaries that serve no slots yet.
         changes: grows whenever an answer of `address_of` may be another one.
         stale: whether something was not as expected, and nobody has asked the nodes since.
 
@@ -73,6 +71,7 @@ class Topology:
         self._asked = 0
         self._fresh_until = 0.0
         self.stale = False
+        self.spares: tuple[Shard, ...] = ()
         self._keys: CommandKeys | None = None
         self._silent: dict[Address, float] = {}
         self._listeners: WeakSet[Listener] = WeakSet()
@@ -190,23 +189,23 @@ class Topology:
 
     def _ask(self) -> None:
         """Take the first answer that is not older than what is known; else the newest of the others."""
-        best: tuple[int, list[Shard]] | None = None
+        best: View | None = None
         failure: GeartrainError | None = None
         for address in self._candidates():
             try:
-                epoch, healthy, shards = _told(self.endpoint.at(address), address)
+                view = view_of(self.endpoint.at(address), address)
             except GeartrainError as error:
                 failure = error
                 continue
-            if shards and (best is None or epoch > best[0]):
-                best = (epoch, shards)
-            if shards and healthy and epoch >= self._epoch:
+            if view.shards and (best is None or view.epoch > best.epoch):
+                best = view
+            if view.shards and view.healthy and view.epoch >= self._epoch:
                 break
         if best is None:
             self.stale = True
             raise failure or ServerUnavailable(f"{self.endpoint.shown}: the cluster's nodes serve no slots yet")
-        self._epoch = max(self._epoch, best[0])
-        self._take(best[1])
+        self._epoch = max(self._epoch, best.epoch)
+        self._take(best.shards, best.spares)
 
     def _candidates(self) -> Iterable[Address]:
         """All nodes that are known, another one first each time."""
@@ -217,11 +216,13 @@ class Topology:
         start = self._asked % len(order)
         return [*order[start:], *order[:start]]
 
-    def _take(self, shards: Sequence[Shard]) -> None:
+    def _take(self, shards: Sequence[Shard], spares: Sequence[Shard] = ()) -> None:
         ordered = tuple(sorted(shards, key=lambda shard: shard.slots))
-        if ordered == self._shards:
+        unused = tuple(sorted(spares, key=lambda shard: shard.primary))
+        if (ordered, unused) == (self._shards, self.spares):
             self._shards = ordered
             return
+        self.spares = unused
         gone = {shard.primary for shard in self._shards} - {shard.primary for shard in ordered}
         spans = sorted((first, last, shard) for shard in ordered for first, last in shard.slots)
         self._shards = ordered
@@ -262,43 +263,3 @@ def _is_clustered(endpoint: Endpoint) -> bool:
             # A user without INFO: CLUSTER answers with an error where there is no cluster.
             reply = link.pipeline([("CLUSTER", "SLOTS")])[0]
             return not isinstance(reply, ErrorReply)
-
-
-def _told(endpoint: Endpoint, asked: Address) -> tuple[int, bool, list[Shard]]:
-    """What one node says: its epoch, whether the cluster serves all slots, and the shards."""
-    with Link(endpoint, timeout=ASK_TIMEOUT) as link:
-        info, reply = link.pipeline([("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
-    if isinstance(reply, ErrorReply):
-        raise CommandError("CLUSTER", reply.text)
-    facts = {} if isinstance(info, ErrorReply) else dict(_facts(str(info)))
-    return int(facts.get("cluster_current_epoch", 0)), facts.get("cluster_state") != "fail", _shards(reply, asked)
-
-
-def _facts(text: str) -> Iterable[tuple[str, str]]:
-    for line in text.splitlines():
-        name, colon, value = line.partition(":")
-        if colon:
-            yield name, value
-
-
-def _shards(reply: list[Any], asked: Address) -> list[Shard]:
-    """The shards in a reply of CLUSTER SLOTS: `[first, last, [host, port, id, ...], replica, ...]` for each range."""
-    slots: dict[Address, list[tuple[int, int]]] = {}
-    nodes: dict[Address, tuple[str, tuple[Address, ...]]] = {}
-    for first, last, primary, *replicas in reply:
-        address = _address(primary, asked)
-        slots.setdefault(address, []).append((int(first), int(last)))
-        nodes[address] = (_text(primary[2]), tuple(_address(node, asked) for node in replicas))
-    return [
-        Shard(address, nodes[address][0], tuple(sorted(ranges)), nodes[address][1]) for address, ranges in slots.items()
-    ]
-
-
-def _address(node: list[Any], asked: Address) -> Address:
-    """A node's address; one that does not know its own has the host under which we asked."""
-    host = _text(node[0]) if node[0] else ""
-    return Address(host if host not in {"", "?"} else asked.host, int(node[1]))
-
-
-def _text(value: str | bytes) -> str:
-    return to_bytes(value).decode("utf-8", "replace")
