@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
@@ -39,3 +40,18 @@ class Shard:
 
     def __str__(self) -> str:
         return str(self.primary)
+
+
+def moved_slots(before: Iterable[Shard], after: Iterable[Shard]) -> set[int]:
+    """The slots that another shard serves now, while the one that did is still there: not those of a failover."""
+    now = {shard.primary: shard for shard in after}
+    moved: set[int] = set()
+    for shard in before:
+        if shard.primary in now:
+            moved |= _slots(shard) - _slots(now[shard.primary])
+    served = set().union(*map(_slots, now.values()))
+    return moved & served
+
+
+def _slots(shard: Shard) -> set[int]:
+    return {slot for first, last in shard.slots for slot in range(first, last + 1)}

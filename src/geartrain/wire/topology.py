@@ -22,7 +22,7 @@ from geartrain.wire.clusterview import View, view_of
 from geartrain.wire.commandkeys import CommandKeys, Words
 from geartrain.wire.endpoint import Address, Endpoint
 from geartrain.wire.link import Link
-from geartrain.wire.shard import Shard
+from geartrain.wire.shard import Shard, moved_slots
 
 logger = logging.getLogger("geartrain.wire")
 
@@ -50,6 +50,7 @@ class Topology:
         clustered: whether it is a cluster at all.
         version: grows whenever the shards, their slots or the spares are other ones.
         spares: primaries that serve no slots yet.
+        moved_at: slots that were seen to move from one shard to another: the time (monotonic) of the last time.
         changes: grows whenever an answer of `address_of` may be another one.
         stale: whether something was not as expected, and nobody has asked the nodes since.
 
@@ -72,6 +73,7 @@ class Topology:
         self._fresh_until = 0.0
         self.stale = False
         self.spares: tuple[Shard, ...] = ()
+        self.moved_at: dict[int, float] = {}
         self._keys: CommandKeys | None = None
         self._silent: dict[Address, float] = {}
         self._listeners: WeakSet[Listener] = WeakSet()
@@ -223,6 +225,7 @@ class Topology:
             self._shards = ordered
             return
         self.spares = unused
+        self.moved_at.update(dict.fromkeys(moved_slots(self._shards, ordered), time.monotonic()))
         gone = {shard.primary for shard in self._shards} - {shard.primary for shard in ordered}
         spans = sorted((first, last, shard) for shard in ordered for first, last in shard.slots)
         self._shards = ordered

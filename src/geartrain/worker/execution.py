@@ -8,6 +8,7 @@ from geartrain.builder.requests import Mode
 from geartrain.errors import StepError, message_of
 from geartrain.pipeline.describe import user_trace
 from geartrain.runtime import Context
+from geartrain.wire import ClusterLink
 from geartrain.worker.deployment import Deployment
 
 
@@ -29,6 +30,9 @@ class Source(Protocol):
 
     def position(self, entries: list[Any]) -> str:
         """The id of the batch's last entry."""
+
+    def check(self, entries: list[Any], link: ClusterLink) -> None:
+        """On a cluster, before a batch: raise ServerUnavailable where what comes before it is not done yet."""
 
     def slot(self, entries: list[Any]) -> int:
         """The slot of a cluster where the batch has happened: of the stream, or of the event's key."""
@@ -52,6 +56,7 @@ def execute(
         if context.cluster is not None:
             context.cluster.home = source.slot(batch)
             context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
+            source.check(batch, context.cluster)
         if records is None:
             records = source.records_now(batch, deployment, context)
         count = len(records)

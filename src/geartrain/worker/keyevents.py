@@ -24,7 +24,7 @@ from geartrain.readers.values import read_values
 from geartrain.registry import Registration
 from geartrain.runtime import Context
 from geartrain.text import to_bytes, to_text
-from geartrain.wire import Access, Address, slot_of
+from geartrain.wire import Access, Address, ClusterLink, slot_of
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.ear import LOOK, Ear
 from geartrain.worker.notifications import Missing, classes_for
@@ -65,6 +65,9 @@ class KeyEventSource:
         """Events have no ids: the last key, for the history."""
         key: bytes = entries[-1][1]
         return key.decode("utf-8", "backslashreplace")
+
+    def check(self, entries: list[Any], link: ClusterLink) -> None:
+        """Nothing comes before them that is elsewhere."""
 
     def slot(self, entries: list[Any]) -> int:
         """The first key's."""

@@ -13,8 +13,9 @@ from geartrain.readers.entries import fields_of
 from geartrain.readers.values import encoded_value, has_value, read_values
 from geartrain.runtime import Context
 from geartrain.text import to_bytes
-from geartrain.wire import slot_of
+from geartrain.wire import ClusterLink, slot_of
 from geartrain.worker.deployment import Deployment
+from geartrain.worker.handover import Handover
 
 _Event = dict[str, Any]
 
@@ -22,11 +23,18 @@ _Event = dict[str, Any]
 class OutboxSource:
     """Entries `[id, [field, value, ...]]` of one outbox.
 
+    Args:
+        registration: whose.
+        outbox: its name.
+
     Attributes:
         stream: None: the records come from keys.
     """
 
     stream = None
+
+    def __init__(self, registration: str, outbox: bytes) -> None:
+        self._handover = Handover(registration, outbox)
 
     def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any] | None:
         """The records of the first entries, up to the first key that occurs again; None: `records_now` is to read."""
@@ -60,6 +68,10 @@ class OutboxSource:
         """The id of the last one."""
         last: str = entries[-1][0]
         return last
+
+    def check(self, entries: list[Any], link: ClusterLink) -> None:
+        """Events of keys that have moved here wait for those before the move."""
+        self._handover.check(entries, link)
 
     def slot(self, entries: list[Any]) -> int:
         """The first key's: the outbox's own may have moved to another shard, and then it is emptied there."""

@@ -177,7 +177,7 @@ def _source(key: PartitionKey, deployment: Deployment) -> Source:
     """What makes records of a partition's entries."""
     if deployment.registration.reader is Reader.STREAM:
         return StreamSource(key[1])
-    return KeyEventSource() if key[1] == KEY_EVENTS else OutboxSource()
+    return KeyEventSource() if key[1] == KEY_EVENTS else OutboxSource(*key)
 
 
 def _careful(partition: Partition, now: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from geartrain.readers.entries import records_of
 from geartrain.runtime import Context
 from geartrain.text import to_text
-from geartrain.wire import slot_of
+from geartrain.wire import ClusterLink, slot_of
 from geartrain.worker.deployment import Deployment
 
 
@@ -38,6 +38,9 @@ class StreamSource:
         """The id of the last one."""
         last: str = entries[-1][0]
         return last
+
+    def check(self, entries: list[Any], link: ClusterLink) -> None:
+        """Nothing comes before them that is elsewhere."""
 
     def slot(self, entries: list[Any]) -> int:
         """The stream's."""

@@ -30,7 +30,9 @@ def test_a_key_of_another_shard_is_an_error_that_names_step_and_record(place, ho
 
     functions = {"tail": tail, "awaited": awaited, "later": later}
     here, there, *_ = place.link.shards
-    stream, mine, foreign = (name_on(place.link, shard, prefix) for shard, prefix in ((here, "s"), (here, "k"), (there, "k")))
+    stream, mine, foreign = (
+        name_on(place.link, shard, prefix) for shard, prefix in ((here, "s"), (here, "k"), (there, "k"))
+    )
     builder = streams().foreach(lambda _: None).foreach(functions[how])
     registration = place.register(builder, stream, mode="async_local", batch=2, onFailedPolicy="abort")
     place.link.pipeline([("XADD", stream, "*", "name", name) for name in (mine, foreign)])
@@ -38,7 +40,10 @@ def test_a_key_of_another_shard_is_an_error_that_names_step_and_record(place, ho
     info = place.wait_info(registration, lambda info: info.last_error)
     assert info.last_error.startswith(f"step 2, foreach({how} at test_async_local.py:")
     assert "raised ForeignShard: the command's key is in slot" in info.last_error
-    assert f"on the shard {there.primary}; this execution is bound to the shard of its event, {here.primary}" in info.last_error
+    assert (
+        f"on the shard {there.primary}; this execution is bound to the shard of its event, {here.primary}"
+        in info.last_error
+    )
     assert f"'{foreign}'" in info.last_error
     assert place.link.call("GET", foreign) is None
     assert place.link.call("GET", mine) == "1"

@@ -1,0 +1,41 @@
+"""Key events around a move of their key's slot: in two outboxes, and in order all the same."""
+
+from __future__ import annotations
+
+import pytest
+from redis.crc import key_slot
+
+from geartrain import Client
+from geartrain.wire import Endpoint, access
+from support.waiting import wait_for
+
+SCRIPT = """
+import time
+
+def work(r):
+    if r['value'] == 'slow':
+        time.sleep(2)
+    execute('rpush', '{moving}seen', r['value'])
+
+GB().foreach(work).register('{moving}key', eventTypes=['set'], snapshot=True)
+"""
+
+
+@pytest.mark.servers("valkey-9.1", "redis-8.2")
+def test_events_after_a_move_wait_for_those_before_it(flavour: str, make_cluster, start_worker):
+    """However far behind the first outbox is."""
+    cluster = make_cluster(flavour, shards=3, module={})
+    Client(cluster.url).execute(SCRIPT, session="test")
+    start_worker(cluster.url)
+    with access(Endpoint(cluster.url)) as link:
+        values = ["slow", *map(str, range(20))]
+        for value in values:
+            link.call("SET", "{moving}key", value)
+        owner = cluster.primary_of("{moving}key")
+        target = next(node for node in cluster.primaries() if node is not owner)
+        cluster.move_slots([key_slot(b"moving")], target)
+        after = [f"after {number}" for number in range(20)]
+        for value in after:
+            link.call("SET", "{moving}key", value)
+        wait_for(lambda: link.call("LLEN", "{moving}seen") >= 41, 30)
+        assert link.call("LRANGE", "{moving}seen", 0, -1) == [*values, *after]
