@@ -72,7 +72,7 @@ class Handover:
         return [(slot, entry_id) for slot, entry_id in slots if self._is_new(slot, topology, here)]
 
     def _is_new(self, slot: int, topology: Topology, here: Shard | None) -> bool:
-        """Whether it has to be looked at: it has moved since the last look, or there was none and it is from elsewhere."""
+        """Whether it has to be looked at: it has moved since the last look, or it is from elsewhere."""
         passed = self._passed.get(slot)
         if passed is None:
             return slot in topology.moved_at or topology.owner_of(slot) is not here

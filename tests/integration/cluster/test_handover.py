@@ -26,8 +26,9 @@ def test_events_after_a_move_wait_for_those_before_it(flavour: str, make_cluster
     """However far behind the first outbox is."""
     cluster = make_cluster(flavour, shards=3, module={})
     Client(cluster.url).execute(SCRIPT, session="test")
-    start_worker(cluster.url)
+    worker = start_worker(cluster.url)
     with access(Endpoint(cluster.url)) as link:
+        wait_for(lambda: worker.works_for(link))
         values = ["slow", *map(str, range(20))]
         for value in values:
             link.call("SET", "{moving}key", value)
