@@ -227,15 +227,18 @@ static void replace(PyObject **place, PyObject *by) {
     python_drop(before);
 }
 
+static const char INSTALL[] = "install(handle, call, failed, value, context, absent, untouched)";
+
 static PyObject *install(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
-    Function *function = has(count, 6, "install(handle, call, failed, value, context, absent)") ? function_of(args[0]) : NULL;
+    Function *function = has(count, 7, INSTALL) ? function_of(args[0]) : NULL;
     if (function == NULL) return NULL;
     replace(&function->call, args[1]);
     replace(&function->failed, args[2]);
     replace(&function->value, args[3]);
     replace(&function->context, args[4]);
     replace(&function->absent, args[5]);
+    function->untouched = args[6] == py.true_object;
     return none();
 }
 
@@ -331,8 +334,8 @@ static PyMethodDef methods[] = {
     {"call", call, PYTHON_FASTCALL, "call(command, args): run a command as the running function's user"},
     {"own", own, PYTHON_FASTCALL, "own(handle, command, args): run a command of Geartrain's own"},
     {"guarded", guarded, PYTHON_FASTCALL, "guarded(handle, factor, function, *args): call user code, watched"},
-    {"install", install, PYTHON_FASTCALL, "install(handle, call, failed, value, context, absent)"},
     {"aborted", aborted, PYTHON_FASTCALL, "aborted(handle): its policy has stopped it, which GEARTRAIN.HOOK LIST tells"},
+    {"install", install, PYTHON_FASTCALL, INSTALL},
     {"drain", drain, PYTHON_FASTCALL, "drain(handle): what successful runs left"},
     {"timer", timer, PYTHON_FASTCALL, "timer(ms, callable): call it later; its number"},
     {"cancel", cancel, PYTHON_FASTCALL, "cancel(number): whether the timer was still to come"},
