@@ -71,7 +71,9 @@ void function_hold(Function *function) {
 }
 
 void function_release(Function *function) {
-    if (--function->references == 0) RM_Free(function);
+    if (--function->references > 0) return;
+    if (function->user != NULL) RM_FreeString(NULL, function->user);
+    RM_Free(function);
 }
 
 static void drop_lines(Function *function) {

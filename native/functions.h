@@ -26,6 +26,7 @@ typedef struct Function {
     int queued; /* whether it is among those that wait to be loaded */
     Hook *hook; /* NULL once it is removed */
     FunctionState state;
+    RedisModuleString *user; /* the hook's user, as a string that is made when a command is first run; or NULL */
     PyObject *handle; /* a capsule; NULL before it is loaded */
     PyObject *call;   /* keys: the pipeline, called with (record, context); streams: called with (key) */
     PyObject *failed; /* keys: called with (begin, duration, key, error) */

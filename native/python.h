@@ -29,7 +29,7 @@ typedef struct {
     const char *doc;
 } PyMethodDef;
 
-enum { PYTHON_FASTCALL = 0x0080 }; /* METH_FASTCALL */
+enum { PYTHON_FASTCALL = 0x0080, PYTHON_KEYWORDS = 0x0002 }; /* METH_FASTCALL, METH_KEYWORDS */
 
 /* name, result, parameters */
 #define PYTHON_FUNCTIONS(X)                                                                                            \
