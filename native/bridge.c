@@ -18,6 +18,7 @@ Bridge bridge;
 
 static RedisModuleCtx *base;
 static pthread_t main_thread;
+static int is_direct; /* whether `execute` in the main thread means this server: no client of another one runs a script */
 
 static PyObject *none(void) {
     py.Py_IncRef(py.none);
@@ -88,23 +89,24 @@ static PyObject *answer(PyObject *command, RedisModuleCallReply *reply, int numb
         return raise_reply(command, why, strlen(why));
     }
     PyObject *value = NULL;
-    if (RM_CallReplyType(reply) == REDISMODULE_REPLY_ERROR) {
+    int type = RM_CallReplyType(reply);
+    if (type == REDISMODULE_REPLY_ERROR) {
         size_t length;
         const char *bytes = RM_CallReplyStringPtr(reply, &length);
         raise_reply(command, bytes, length);
     } else {
-        value = value_of_reply(reply);
+        value = value_of_type(reply, type);
     }
     RM_FreeCallReply(reply);
     return value;
 }
 
 /* Call as a user; the reply, or NULL with errno. -1 in `*gone`: there is no such user any more. */
-static RedisModuleCallReply *call_as(const Text *name, const char *command, RedisModuleString **argv, size_t argc,
+static RedisModuleCallReply *call_as(Function *function, const char *command, RedisModuleString **argv, size_t argc,
                                      int *gone) {
-    RedisModuleString *user_name = RM_CreateString(NULL, name->bytes, name->length);
-    RedisModuleUser *user = RM_GetModuleUserFromUserName(user_name);
-    RM_FreeString(NULL, user_name);
+    const Text *name = &function->hook->user;
+    if (function->user == NULL) function->user = RM_CreateString(NULL, name->bytes, name->length);
+    RedisModuleUser *user = RM_GetModuleUserFromUserName(function->user);
     *gone = user == NULL;
     if (user == NULL) return NULL;
     RM_SetContextUser(function_ctx, user);
@@ -136,6 +138,11 @@ static int is_of_a_connection(const char *name) {
         "quit",   "reset",   "replconf", "select", "ssubscribe", "subscribe", "sunsubscribe", "sync",         "unsubscribe",
         "unwatch", "watch",
     };
+    unsigned letter = (unsigned)(name[0] | 32) - 'a';
+    static const unsigned FIRST_LETTERS = 1u << ('a' - 'a') | 1u << ('d' - 'a') | 1u << ('e' - 'a') | 1u << ('h' - 'a') |
+                                          1u << ('m' - 'a') | 1u << ('p' - 'a') | 1u << ('q' - 'a') | 1u << ('r' - 'a') |
+                                          1u << ('s' - 'a') | 1u << ('u' - 'a') | 1u << ('w' - 'a');
+    if (letter > 'z' - 'a' || !(FIRST_LETTERS >> letter & 1)) return 0;
     size_t length = strlen(name);
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         if ((name[0] | 32) == NAMES[i][0] && same_word(name, length, NAMES[i])) return 1;
@@ -166,7 +173,7 @@ static PyObject *perform(Function *function, int own, PyObject *command, RedisMo
     const char *several = foreign_several(function_ctx, name, argv, argc);
     if (several != NULL) return raise_reply(command, several, strlen(several));
     int gone;
-    RedisModuleCallReply *reply = call_as(&function->hook->user, name, argv, argc, &gone);
+    RedisModuleCallReply *reply = call_as(function, name, argv, argc, &gone);
     int number = errno;
     if (foreign_is(number) && (reply == NULL || RM_CallReplyType(reply) == REDISMODULE_REPLY_ERROR)) {
         if (reply != NULL) RM_FreeCallReply(reply);
@@ -178,20 +185,50 @@ static PyObject *perform(Function *function, int own, PyObject *command, RedisMo
     return raise_reply(command, GONE, sizeof GONE - 1);
 }
 
-static PyObject *run_command(Function *function, int own, PyObject *command, PyObject *arguments) {
-    if (!may_call()) return NULL;
-    ptrdiff_t argc = py.PyTuple_Size(arguments), made = 0;
-    if (argc < 0) return NULL;
+static PyObject *run_command(Function *function, int own, PyObject *command, PyObject *const *args, ptrdiff_t argc) {
+    ptrdiff_t made = 0;
     RedisModuleString *few[FEW];
     RedisModuleString **argv = argc <= FEW ? few : RM_Alloc((size_t)argc * sizeof *argv);
     for (; made < argc; made++) {
-        argv[made] = value_argument(command, made + 1, py.PyTuple_GetItem(arguments, made));
+        argv[made] = value_argument(command, made + 1, args[made]);
         if (argv[made] == NULL) break;
     }
     PyObject *reply = made == argc ? perform(function, own, command, argv, (size_t)argc) : NULL;
     for (ptrdiff_t i = 0; i < made; i++) RM_FreeString(NULL, argv[i]);
     if (argv != few) RM_Free(argv);
     return reply;
+}
+
+/* The same, where the arguments are a tuple. */
+static PyObject *run_tuple(Function *function, int own, PyObject *command, PyObject *arguments) {
+    if (!may_call()) return NULL;
+    ptrdiff_t argc = py.PyTuple_Size(arguments);
+    if (argc < 0) return NULL;
+    PyObject *few[FEW];
+    PyObject **args = argc <= FEW ? few : RM_Alloc((size_t)argc * sizeof *args);
+    for (ptrdiff_t i = 0; i < argc; i++) args[i] = py.PyTuple_GetItem(arguments, i);
+    PyObject *reply = run_command(function, own, command, args, argc);
+    if (args != few) RM_Free(args);
+    return reply;
+}
+
+/* What `geartrain.execute` is in the server: in a function it runs the command at once; in all other cases (another thread,
+ * another server, no function) Python code says what happens. */
+static PyObject *execute(PyObject *self, PyObject *const *args, ptrdiff_t count, PyObject *keywords) {
+    (void)self;
+    Function *function = function_running();
+    if (is_direct && keywords == NULL && count > 0 && function != NULL && function->hook != NULL &&
+        function_ctx != NULL && pthread_equal(pthread_self(), main_thread)) {
+        return run_command(function, 0, args[0], args + 1, count - 1);
+    }
+    return py.PyObject_Vectorcall(bridge.execute, args, (size_t)count, keywords);
+}
+
+static PyObject *direct(PyObject *self, PyObject *const *args, ptrdiff_t count) {
+    (void)self;
+    if (!has(count, 1, "direct(is_own)")) return NULL;
+    if (pthread_equal(pthread_self(), main_thread)) is_direct = args[0] == py.true_object;
+    return none();
 }
 
 static PyObject *call(PyObject *self, PyObject *const *args, ptrdiff_t count) {
@@ -202,13 +239,13 @@ static PyObject *call(PyObject *self, PyObject *const *args, ptrdiff_t count) {
         py.PyErr_SetString(py.RuntimeError, "execute(): no registration's function runs now, or it was just removed");
         return NULL;
     }
-    return run_command(function, 0, args[0], args[1]);
+    return run_tuple(function, 0, args[0], args[1]);
 }
 
 static PyObject *own(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
     Function *function = has(count, 3, "own(handle, command, args)") ? function_of(args[0]) : NULL;
-    return function == NULL ? NULL : run_command(function, 1, args[1], args[2]);
+    return function == NULL ? NULL : run_tuple(function, 1, args[1], args[2]);
 }
 
 /* -- functions ---------------------------------------------------------------------------------------------------- */
@@ -229,15 +266,18 @@ static void replace(PyObject **place, PyObject *by) {
     python_drop(before);
 }
 
+static const char INSTALL[] = "install(handle, call, failed, value, context, absent, untouched)";
+
 static PyObject *install(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
-    Function *function = has(count, 6, "install(handle, call, failed, value, context, absent)") ? function_of(args[0]) : NULL;
+    Function *function = has(count, 7, INSTALL) ? function_of(args[0]) : NULL;
     if (function == NULL) return NULL;
     replace(&function->call, args[1]);
     replace(&function->failed, args[2]);
     replace(&function->value, args[3]);
     replace(&function->context, args[4]);
     replace(&function->absent, args[5]);
+    function->untouched = args[6] == py.true_object;
     return none();
 }
 
@@ -321,11 +361,12 @@ static PyObject *expired(PyObject *self, PyObject *const *args, ptrdiff_t count)
 
 static PyObject *setup(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
-    if (!has(count, 5, "setup(load, unload, raise_for, error_reply, accepted)")) return NULL;
+    if (!has(count, 6, "setup(load, unload, raise_for, error_reply, accepted, execute)")) return NULL;
     replace(&bridge.load, args[0]);
     replace(&bridge.unload, args[1]);
     replace(&bridge.raise_for, args[2]);
     values_setup(args[3], args[4]);
+    replace(&bridge.execute, args[5]);
     return none();
 }
 
@@ -333,8 +374,8 @@ static PyMethodDef methods[] = {
     {"call", call, PYTHON_FASTCALL, "call(command, args): run a command as the running function's user"},
     {"own", own, PYTHON_FASTCALL, "own(handle, command, args): run a command of Geartrain's own"},
     {"guarded", guarded, PYTHON_FASTCALL, "guarded(handle, factor, function, *args): call user code, watched"},
-    {"install", install, PYTHON_FASTCALL, "install(handle, call, failed, value, context, absent)"},
     {"aborted", aborted, PYTHON_FASTCALL, "aborted(handle): its policy has stopped it, which GEARTRAIN.HOOK LIST tells"},
+    {"install", install, PYTHON_FASTCALL, INSTALL},
     {"drain", drain, PYTHON_FASTCALL, "drain(handle): what successful runs left"},
     {"timer", timer, PYTHON_FASTCALL, "timer(ms, callable): call it later; its number"},
     {"cancel", cancel, PYTHON_FASTCALL, "cancel(number): whether the timer was still to come"},
@@ -342,7 +383,9 @@ static PyMethodDef methods[] = {
     {"active", active, PYTHON_FASTCALL, "active(): whether this is a primary that may write"},
     {"tag", tag, PYTHON_FASTCALL, "tag(): what hashes to this shard"},
     {"expired", expired, PYTHON_FASTCALL, "expired(): whether the running function is late and was not told"},
-    {"setup", setup, PYTHON_FASTCALL, "setup(load, unload, raise_for, error_reply, accepted)"},
+    {"setup", setup, PYTHON_FASTCALL, "setup(load, unload, raise_for, error_reply, accepted, execute)"},
+    {"direct", direct, PYTHON_FASTCALL, "direct(is_own): whether execute() in this thread means this server"},
+    {"execute", (PyFastFunction)(void (*)(void))execute, PYTHON_FASTCALL | PYTHON_KEYWORDS, "execute(command, *args)"},
 };
 
 static int add(PyObject *module, const char *name, PyObject *object) {

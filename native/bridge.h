@@ -1,14 +1,15 @@
 /* The builtin module `_geartrain`: what Python code in the server may ask of it.
  *
  *   call(command, args)                  as the user who registered the running function; its reply
+ *   execute(command, *args)              what a function calls by that name; direct(is_own): it means this server
  *   own(handle, command, args)           Geartrain's own work, in the hook's database, without permissions
  *   guarded(handle, factor, f, *args)    call user code as that function, watched
- *   install(handle, call, failed, value, context)
+ *   install(handle, call, failed, value, context, absent, untouched)
  *   drain(handle)                        what successful runs left
  *   aborted(handle)                      the function's policy has stopped it: GEARTRAIN.HOOK LIST tells
  *   timer(ms, callable) -> number, cancel(number)
  *   log(level, text), active(), tag(), expired()
- *   setup(load, unload, raise_for, error_reply, accepted)
+ *   setup(load, unload, raise_for, error_reply, accepted, execute)
  *   SIGNAL, TIMEOUT_MS, CLUSTER          the watchdog's; whether this is a shard of a cluster
  *
  * Commands run on the server's main thread and only while the server has called Python: from any other thread, or at any
@@ -25,6 +26,7 @@ typedef struct {
     PyObject *load;   /* (handle, id, version, definition, db) -> None, or why it does not run */
     PyObject *unload; /* (handle) */
     PyObject *raise_for;
+    PyObject *execute; /* what `execute` does where that is not to run a command in this server */
 } Bridge;
 
 extern Bridge bridge;

@@ -7,7 +7,7 @@
 #include "values.h"
 #include "watchdog.h"
 
-enum { NAMES = 256, NAME_LENGTH = 32, TYPES = 8, FIELDS = 4 };
+enum { NAMES = 256, NAME_LENGTH = 32, TYPES = 8, FIELDS = 4, LARGE = 1024 };
 
 RedisModuleCtx *function_ctx;
 
@@ -26,6 +26,8 @@ static struct {
     PyObject *name;
 } events[NAMES];
 
+static unsigned last_event; /* most often the next one is the same */
+
 static void make_names(void) {
     if (field_key != NULL) return;
     for (int i = 0; i < TYPES; i++) types[i] = py.PyUnicode_InternFromString(TYPE_NAMES[i]);
@@ -37,6 +39,9 @@ static void make_names(void) {
 
 /* The event's name; a new reference. Each lies in one place by its hash, where it stays until another needs it. */
 static PyObject *event_name(const char *event) {
+    if (strcmp(events[last_event].text, event) == 0 && events[last_event].name != NULL) {
+        return python_held(events[last_event].name);
+    }
     size_t length = strlen(event);
     if (length == 0 || length >= NAME_LENGTH) return value_text(event, length);
     unsigned at = ((unsigned)length * 31 + (unsigned char)event[0] * 7 + (unsigned char)event[length / 2] * 5 +
@@ -48,8 +53,8 @@ static PyObject *event_name(const char *event) {
         memcpy(events[at].text, event, length + 1);
         events[at].name = made;
     }
-    py.Py_IncRef(events[at].name);
-    return events[at].name;
+    last_event = at;
+    return python_held(events[at].name);
 }
 
 /* -- life --------------------------------------------------------------------------------------------------------- */
@@ -66,7 +71,9 @@ void function_hold(Function *function) {
 }
 
 void function_release(Function *function) {
-    if (--function->references == 0) RM_Free(function);
+    if (--function->references > 0) return;
+    if (function->user != NULL) RM_FreeString(NULL, function->user);
+    RM_Free(function);
 }
 
 static void drop_lines(Function *function) {
@@ -153,15 +160,27 @@ PyObject *function_run(Function *function, int factor, PyObject *callable, PyObj
     return result;
 }
 
+/* The server's clock reads the processor's where it can: half the cost of the system's. */
 static long long now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return (long long)RM_MonotonicMicroseconds();
 }
 
-/* The type of a key, and its value where it is a string. `at_event`: its type when the event came; where the value is not
+/* What has to be added to a time of the server's clock for one of Python's perf_counter. */
+static long long python_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000 - now_us();
+}
+
+/* A record, and what it holds besides its key where that is known; the dict keeps these objects alive. */
+typedef struct {
+    PyObject *dict, *value, *kind, *event;
+    int large; /* the value: it may not stay longer than the event */
+} Record;
+
+/* The type of a key, and its value in the record where it is a string. `at_event`: its type when the event came; where the value is not
  * wanted that will do, and the key is not opened. -1: an exception is set. */
-static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int wanted, PyObject **value) {
+static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int wanted, Record *record) {
     if (!wanted && at_event != REDISMODULE_KEYTYPE_MODULE) return at_event;
     RedisModuleKey *key = RM_OpenKey(ctx, name, OPEN_TO_LOOK | REDISMODULE_OPEN_KEY_NOEXPIRE);
     if (key == NULL) return REDISMODULE_KEYTYPE_EMPTY;
@@ -169,108 +188,100 @@ static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int 
     if (type == REDISMODULE_KEYTYPE_STRING && wanted) {
         size_t length = 0;
         const char *bytes = RM_StringDMA(key, &length, REDISMODULE_READ);
-        *value = value_text(bytes, length);
-        failed = *value == NULL;
+        record->value = value_text(bytes, length);
+        record->large = length > LARGE;
+        failed = record->value == NULL;
     }
     RM_CloseKey(key);
     if (failed) return -1;
     return type < 0 || type >= TYPES ? REDISMODULE_KEYTYPE_MODULE : type;
 }
 
-/* Whether all four fields could be set. */
-static int fill(PyObject *record, PyObject *key, PyObject *value, PyObject *kind, PyObject *event) {
-    return record != NULL && event != NULL && py.PyDict_SetItem(record, field_key, key) == 0 &&
-           py.PyDict_SetItem(record, field_value, value) == 0 && py.PyDict_SetItem(record, field_type, kind) == 0 &&
-           py.PyDict_SetItem(record, field_event, event) == 0;
+/* The last record, where nobody kept it: used again, it costs nothing to make. Four values that replace four others take a
+ * third of the time of a new dict, and what a function only reads need not even be replaced. */
+static Record spare;
+
+/* Whether a field could be set to a value; it is left alone where it holds that already. */
+static int set_field(PyObject *record, PyObject *field, PyObject *value, const PyObject *present) {
+    return value == present || py.PyDict_SetItem(record, field, value) == 0;
 }
 
-static PyObject *held(PyObject *object) {
-    py.Py_IncRef(object);
-    return object;
+/* Set all fields; `before`: what is known of those it has. */
+static int fill(const Record *record, PyObject *key, const Record *before) {
+    return record->dict != NULL && py.PyDict_SetItem(record->dict, field_key, key) == 0 &&
+           set_field(record->dict, field_value, record->value, before->value) &&
+           set_field(record->dict, field_type, record->kind, before->kind) &&
+           set_field(record->dict, field_event, record->event, before->event);
 }
 
-/* The last record and the list that it was passed in, where nobody kept them: used again, they cost nothing to make. Four
- * values that replace four others take a third of the time of a new dict. */
-static PyObject *spare_record, *spare_records;
-
-/* What the spare record holds besides its key, where nobody can have changed it: a function that cannot notice the value
- * does nothing but look fields up (geartrain.pipeline.usage). The record keeps these objects alive. NULL: not known. */
-static PyObject *spare_value, *spare_kind, *spare_event;
-static const PyObject *filled_last; /* the record that they are of */
-
-static PyObject *take_spare(PyObject **spare) {
-    PyObject *object = *spare;
-    *spare = NULL;
-    return object;
-}
-
-/* Keep what can be used again, and drop the rest. A large value does not stay. `untouched`: the record is as it was made. */
-static void keep_spare(PyObject *record, PyObject *records, int untouched) {
-    int whole = records->refcount == 1 && py.PyList_Size(records) == 1 && py.PyList_GetItem(records, 0) == record;
-    if (whole) {
-        py.Py_IncRef(py.none);
-        py.PyList_SetItem(records, 0, py.none);
-        python_drop(spare_records);
-        spare_records = records;
-    } else {
-        py.PyErr_Clear();
-        py.Py_DecRef(records);
+/* {'key', 'value', 'type', 'event'} of these: the spare dict, or a new one. Whether that went well. */
+static int make(Record *record, PyObject *key) {
+    static const Record NOTHING;
+    Record before = spare;
+    spare = NOTHING;
+    record->dict = before.dict != NULL ? before.dict : py.PyDict_New();
+    int filled = fill(record, key, &before);
+    if (filled && before.kind == NULL && py.PyDict_Size(record->dict) != FIELDS) {
+        /* The function exchanged one of its fields for another. */
+        python_drop(record->dict);
+        record->dict = py.PyDict_New();
+        filled = fill(record, key, &NOTHING);
     }
-    if (!untouched || record != filled_last) spare_value = NULL;
-    if (record->refcount == 1 && (untouched || (py.PyDict_Size(record) == FIELDS &&
-                                                py.PyDict_SetItem(record, field_value, py.none) == 0))) {
-        python_drop(spare_record);
-        spare_record = record;
-    } else {
-        py.PyErr_Clear();
-        py.Py_DecRef(record);
-    }
+    if (!filled) python_drop(record->dict);
+    return filled;
 }
 
-/* {'key', 'value', 'type', 'event'}. NULL: an exception is set. */
-static PyObject *record_of(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name,
-                           int at_event, PyObject *key) {
-    PyObject *value = NULL, *kind = NULL, *absent = function->absent == NULL ? py.none : function->absent;
+/* Keep a record for the next event, or drop it. `untouched`: nobody can have changed it. */
+static void keep(Record *record, int untouched) {
+    int usable = record->dict->refcount == 1 && (untouched || py.PyDict_Size(record->dict) == FIELDS);
+    if (usable && (record->large || !untouched)) {
+        usable = py.PyDict_SetItem(record->dict, field_value, py.none) == 0;
+        record->value = py.none;
+    }
+    if (!usable) {
+        py.PyErr_Clear();
+        python_drop(record->dict);
+        return;
+    }
+    python_drop(spare.dict);
+    spare = *record;
+    if (!untouched) spare.value = spare.kind = spare.event = NULL;
+}
+
+/* Have Python code read type and value of a key that is no string. Whether that went well. */
+static int read_in_python(Function *function, PyObject *key, Record *record) {
+    PyObject *args[] = {record->kind, key}, *call = python_held(function->value);
+    PyObject *pair = py.PyObject_Vectorcall(call, args, 2, NULL);
+    python_release(call);
+    if (pair == NULL) return 0;
+    record->kind = python_held(py.PyTuple_GetItem(pair, 0));
+    record->value = python_held(py.PyTuple_GetItem(pair, 1));
+    record->large = 1;
+    python_release(pair);
+    return 1;
+}
+
+/* The record of an event. Whether it was made; an exception is set where not. */
+static int record_of(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int at_event,
+                     PyObject *key, Record *record) {
+    PyObject *absent = function->absent == NULL ? py.none : function->absent;
     int wanted = function->hook->value && absent == py.none;
-    int type = look(ctx, name, at_event, wanted, &value);
-    if (type < 0) return NULL;
-    kind = held(types[type]);
-    if (type == REDISMODULE_KEYTYPE_MODULE || (value == NULL && wanted && type != 0)) {
-        /* Python code reads it; it gives (type, value). */
-        PyObject *args[] = {kind, key};
-        PyObject *pair = py.PyObject_Vectorcall(function->value, args, 2, NULL);
-        py.Py_DecRef(kind);
-        if (pair == NULL) return NULL;
-        kind = held(py.PyTuple_GetItem(pair, 0));
-        value = held(py.PyTuple_GetItem(pair, 1));
-        py.Py_DecRef(pair);
-    }
-    if (value == NULL) value = held(function->hook->value ? absent : py.none);
-    PyObject *record = take_spare(&spare_record);
-    PyObject *name_of_event = event_name(event);
-    int filled;
-    if (record != NULL && value == spare_value && kind == spare_kind && name_of_event == spare_event) {
-        filled = py.PyDict_SetItem(record, field_key, key) == 0;
+    *record = (Record){0};
+    int type = look(ctx, name, at_event, wanted, record);
+    if (type < 0) return 0;
+    record->kind = types[type];
+    if (type == REDISMODULE_KEYTYPE_MODULE || (record->value == NULL && wanted && type != 0)) {
+        if (!read_in_python(function, key, record)) return 0;
     } else {
-        if (record == NULL) record = py.PyDict_New();
-        filled = fill(record, key, value, kind, name_of_event);
-        if (filled && py.PyDict_Size(record) != FIELDS) {
-            /* The function exchanged one of its fields for another. */
-            py.Py_DecRef(record);
-            record = py.PyDict_New();
-            filled = fill(record, key, value, kind, name_of_event);
-        }
-        spare_value = value;
-        spare_kind = kind;
-        spare_event = name_of_event;
-        filled_last = record;
+        python_held(record->kind);
+        if (record->value == NULL) record->value = python_held(function->hook->value ? absent : py.none);
     }
-    python_drop(value);
-    python_drop(kind);
-    python_drop(name_of_event);
-    if (filled) return record;
-    python_drop(record);
-    return NULL;
+    record->event = event_name(event);
+    int made = record->event != NULL && make(record, key);
+    python_drop(record->value);
+    python_drop(record->kind);
+    python_drop(record->event);
+    return made;
 }
 
 static void succeeded(Function *function, long long begin, long long duration, PyObject *key) {
@@ -279,7 +290,7 @@ static void succeeded(Function *function, long long begin, long long duration, P
     function->last_us = duration;
     Line *line = &function->lines[function->line_count++ % FUNCTION_LINES];
     python_drop(line->key);
-    *line = (Line){begin, duration, held(key)};
+    *line = (Line){begin, duration, python_held(key)};
 }
 
 /* Give the exception that is set to Python code. */
@@ -291,14 +302,14 @@ static void failed(Function *function, long long begin, long long duration, PyOb
     PyObject *handler = function->failed;
     if (handler != NULL && error != NULL) {
         function_hold(function);
-        py.Py_IncRef(handler);
-        PyObject *args[] = {py.PyLong_FromLongLong(begin), py.PyLong_FromLongLong(duration), key, error};
+        python_held(handler);
+        PyObject *args[] = {py.PyLong_FromLongLong(begin + python_clock()), py.PyLong_FromLongLong(duration), key, error};
         PyObject *result = py.PyObject_Vectorcall(handler, args, 4, NULL);
         if (result == NULL) py.PyErr_WriteUnraisable(handler);
         python_drop(result);
         python_drop(args[0]);
         python_drop(args[1]);
-        py.Py_DecRef(handler);
+        python_release(handler);
         function_release(function);
     }
     python_drop(type);
@@ -312,21 +323,15 @@ void function_event(RedisModuleCtx *ctx, Function *function, const char *event, 
     const char *bytes = RM_StringPtrLen(name, &length);
     PyObject *key = value_text(bytes, length), *result = NULL;
     long long begin = now_us();
-    PyObject *record = key == NULL ? NULL : record_of(ctx, function, event, name, type, key);
-    if (record != NULL) {
-        PyObject *records = take_spare(&spare_records);
-        if (records == NULL) records = py.PyList_New(1);
-        py.PyList_SetItem(records, 0, held(record));
-        PyObject *args[] = {records, function->context}, *call = held(function->call), *context = held(args[1]);
+    Record record;
+    if (key != NULL && record_of(ctx, function, event, name, type, key, &record)) {
+        PyObject *call = python_held(function->call), *context = python_held(function->context);
+        PyObject *args[] = {record.dict, context};
         result = function_run(function, 1, call, args, 2);
-        py.Py_DecRef(call);
-        py.Py_DecRef(context);
-        if (result != NULL) {
-            keep_spare(record, records, function->absent != NULL && function->absent != py.none);
-        } else {
-            py.Py_DecRef(records);
-            py.Py_DecRef(record);
-        }
+        python_release(call);
+        python_release(context);
+        if (result != NULL) keep(&record, function->untouched);
+        else python_release(record.dict);
     }
     long long duration = now_us() - begin;
     if (result != NULL) {
@@ -353,9 +358,10 @@ static PyObject *lines_of(Function *function) {
     unsigned count = function->line_count < FUNCTION_LINES ? function->line_count : FUNCTION_LINES;
     unsigned first = function->line_count - count;
     PyObject *list = py.PyList_New(count);
+    long long clock = python_clock();
     for (unsigned i = 0; list != NULL && i < count; i++) {
         Line *line = &function->lines[(first + i) % FUNCTION_LINES];
-        PyObject *items[] = {py.PyLong_FromLongLong(line->begin_us), py.PyLong_FromLongLong(line->duration_us), line->key};
+        PyObject *items[] = {py.PyLong_FromLongLong(line->begin_us + clock), py.PyLong_FromLongLong(line->duration_us), line->key};
         line->key = NULL;
         py.PyList_SetItem(list, i, tuple_of(items, 3));
     }
@@ -363,7 +369,7 @@ static PyObject *lines_of(Function *function) {
 }
 
 PyObject *function_drain(Function *function) {
-    if (function->line_count == 0) return held(py.none);
+    if (function->line_count == 0) return python_held(py.none);
     PyObject *items[] = {
         py.PyLong_FromLongLong((long long)function->succeeded),
         py.PyLong_FromLongLong((long long)function->duration_us),

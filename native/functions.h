@@ -16,7 +16,7 @@ enum { FUNCTION_LINES = 100 }; /* runs that are kept for the history between two
 typedef enum { FUNCTION_UNLOADED, FUNCTION_LOADED, FUNCTION_FAILED } FunctionState;
 
 typedef struct {
-    long long begin_us, duration_us; /* of the monotonic clock, as Python's perf_counter */
+    long long begin_us, duration_us; /* of the server's monotonic clock */
     PyObject *key;
 } Line;
 
@@ -26,12 +26,14 @@ typedef struct Function {
     int queued; /* whether it is among those that wait to be loaded */
     Hook *hook; /* NULL once it is removed */
     FunctionState state;
+    RedisModuleString *user; /* the hook's user, as a string that is made when a command is first run; or NULL */
     PyObject *handle; /* a capsule; NULL before it is loaded */
-    PyObject *call;   /* keys: the pipeline, called with (records, context); streams: called with (key) */
+    PyObject *call;   /* keys: the pipeline, called with (record, context); streams: called with (key) */
     PyObject *failed; /* keys: called with (begin, duration, key, error) */
     PyObject *value;  /* keys: called with (type, key): the value of a key that is no string */
     PyObject *context;
     PyObject *absent; /* keys: stands for a value that is not read because the function cannot notice it; None: it can */
+    int untouched;    /* keys: the function does nothing with a record but take fields of it (geartrain.pipeline.usage) */
     unsigned long long succeeded, duration_us;
     long long last_us;
     unsigned line_count; /* since the last drain; the ring holds the last FUNCTION_LINES of them */

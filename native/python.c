@@ -104,7 +104,3 @@ void python_give(void) {
     held = 0;
     main_thread = py.PyEval_SaveThread();
 }
-
-void python_drop(PyObject *object) {
-    if (object != NULL) py.Py_DecRef(object);
-}

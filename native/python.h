@@ -10,6 +10,7 @@
 #define GEARTRAIN_PYTHON_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <wchar.h>
 
 /* The head of every object, as in all builds with a GIL. */
@@ -28,7 +29,7 @@ typedef struct {
     const char *doc;
 } PyMethodDef;
 
-enum { PYTHON_FASTCALL = 0x0080 }; /* METH_FASTCALL */
+enum { PYTHON_FASTCALL = 0x0080, PYTHON_KEYWORDS = 0x0002 }; /* METH_FASTCALL, METH_KEYWORDS */
 
 /* name, result, parameters */
 #define PYTHON_FUNCTIONS(X)                                                                                            \
@@ -85,6 +86,7 @@ enum { PYTHON_FASTCALL = 0x0080 }; /* METH_FASTCALL */
 /* Objects: name in the table, symbol, and whether the symbol is a pointer to it. */
 #define PYTHON_OBJECTS(X)                                                                                              \
     X(none, _Py_NoneStruct, 0)                                                                                         \
+    X(true_object, _Py_TrueStruct, 0)                                                                                         \
     X(str_type, PyUnicode_Type, 0)                                                                                     \
     X(bytes_type, PyBytes_Type, 0)                                                                                     \
     X(int_type, PyLong_Type, 0)                                                                                        \
@@ -121,7 +123,21 @@ const char *python_version(void);
 void python_take(void);
 void python_give(void);
 
+/* References, counted here: half of what an event costs in C would be calls that do no more. An immortal object (3.12 and
+ * later) has a count whose lower half is negative, and keeps it. */
+static inline PyObject *python_held(PyObject *object) {
+    if ((int32_t)object->refcount >= 0) object->refcount++;
+    return object;
+}
+
+static inline void python_release(PyObject *object) {
+    if (object->refcount == 1) py.Py_DecRef(object);
+    else if ((int32_t)object->refcount >= 0) object->refcount--;
+}
+
 /* Forget a reference that may be NULL. */
-void python_drop(PyObject *object);
+static inline void python_drop(PyObject *object) {
+    if (object != NULL) python_release(object);
+}
 
 #endif

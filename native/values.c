@@ -55,10 +55,13 @@ static PyObject *from_proto(RedisModuleCallReply *reply) {
 }
 
 PyObject *value_of_reply(RedisModuleCallReply *reply) {
-    if (reply == NULL) return none();
+    return reply == NULL ? none() : value_of_type(reply, RM_CallReplyType(reply));
+}
+
+PyObject *value_of_type(RedisModuleCallReply *reply, int type) {
     size_t length = 0;
     const char *bytes;
-    switch (RM_CallReplyType(reply)) {
+    switch (type) {
     case REDISMODULE_REPLY_STRING:
         bytes = RM_CallReplyStringPtr(reply, &length);
         return value_text(bytes, length);

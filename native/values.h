@@ -15,6 +15,9 @@ PyObject *value_text(const char *bytes, size_t length);
 /* A reply of any shape; error replies inside of it are values. NULL: an exception is set. */
 PyObject *value_of_reply(RedisModuleCallReply *reply);
 
+/* The same, where its type is known. */
+PyObject *value_of_type(RedisModuleCallReply *reply, int type);
+
 /* An error reply's value. */
 PyObject *value_of_error(const char *bytes, size_t length);
 

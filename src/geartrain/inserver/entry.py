@@ -10,7 +10,7 @@ import _geartrain
 from geartrain.inserver import logs
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.functions import Functions
-from geartrain.runtime import accepted, enter
+from geartrain.runtime import accepted, enter, implement, watch
 from geartrain.wire import ErrorReply, raise_for
 
 SWITCH_INTERVAL = 0.0005
@@ -31,9 +31,11 @@ def _begin() -> None:
     sys.argv = ["geartrain"]
     sys.setswitchinterval(SWITCH_INTERVAL)
     signal.signal(_geartrain.SIGNAL, _late)
+    watch(lambda context: _geartrain.direct(context is CONTEXT))
     enter(CONTEXT)
     functions = Functions()
-    _geartrain.setup(functions.load, functions.unload, raise_for, ErrorReply, accepted)
+    in_python = implement(_geartrain.execute)
+    _geartrain.setup(functions.load, functions.unload, raise_for, ErrorReply, accepted, in_python)
     functions.start()
 
 

@@ -14,7 +14,8 @@ from geartrain.builder.requests import KeysArguments
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.database import Database
 from geartrain.inserver.failures import LOG, told
-from geartrain.pipeline.usage import may_notice
+from geartrain.pipeline import compile_pipeline
+from geartrain.pipeline.usage import may_notice, only_read
 from geartrain.readers.values import read_value
 from geartrain.registry.statistics import Delta
 from geartrain.text import shown
@@ -47,15 +48,17 @@ class KeysFunction:
         self.id = deployment.registration.id
         self.database = Database(handle)
         self._handle = handle
-        self._pipeline = deployment.pipeline
+        self._pipeline = compile_pipeline(deployment.pipeline.steps, discard=True, single=True)
         self._reads_value = isinstance(arguments, KeysArguments) and arguments.read_value
         self._tally = Tally(history)
         self._worker = worker
 
     def start(self) -> None:
         """Take events from now on."""
-        absent = None if may_notice(self._pipeline.steps, "value") else _NOT_READ
-        _geartrain.install(self._handle, self._pipeline.function, self._failed, self._read, CONTEXT, absent)
+        steps = self._pipeline.steps
+        absent = None if may_notice(steps, "value") else _NOT_READ
+        untouched = only_read(steps)
+        _geartrain.install(self._handle, self._pipeline.function, self._failed, self._read, CONTEXT, absent, untouched)
 
     def close(self) -> None:
         """The hook goes."""

@@ -50,7 +50,7 @@ class StreamFunction:
 
     def start(self) -> None:
         """Take events from now on, and execute what was added before."""
-        _geartrain.install(self.handle, self._event, None, None, CONTEXT, None)
+        _geartrain.install(self.handle, self._event, None, None, CONTEXT, None, False)
         self._looking = self._look()
         self._timer = _geartrain.timer(1, self._look_on)
 

@@ -101,7 +101,9 @@ class Pipeline:
         return trace
 
 
-def compile_pipeline(steps: Sequence[Step], *, discard: bool = False, targets: Collection[object] = ()) -> Pipeline:
+def compile_pipeline(
+    steps: Sequence[Step], *, discard: bool = False, targets: Collection[object] = (), single: bool = False
+) -> Pipeline:
     """Compile steps to one callable over a batch.
 
     Args:
@@ -109,10 +111,12 @@ def compile_pipeline(steps: Sequence[Step], *, discard: bool = False, targets: C
         discard: keep no results; the pipeline then returns an empty list.
         targets: functions (such as `execute`) whose calls with an unnoticed reply are looked for (`tail_calls`). A step
             that mentions one, or may reach one, keeps `context.at` up to date before each call.
+        single: the pipeline's `function` is called with one record instead of several, and returns None; the pipeline
+            itself is not called. Some 0.1 us less for each record.
     """
     steps = tuple(steps)
     own = own_functions(steps, targets)
-    text, source = generate(own, discard=discard, marked=marked_steps(steps, targets))
+    text, source = generate(own, discard=discard, marked=marked_steps(steps, targets), single=single)
     namespace = {**HELPERS, **source.bindings}
     exec(compile(text, PIPELINE_FILE, "exec"), namespace)  # noqa: S102  # our own text: names and numbers only
     return Pipeline(steps, text, namespace[NAME], source.places, tail_calls(own, targets))

@@ -9,6 +9,11 @@
      out3 = [c3]
      return out3
 
+For exactly one record, plain steps need no loop:
+
+    def pipeline(record, context, f1_0=f1_0):            GearsBuilder(...).foreach(f), in the server
+     f1_0(record)
+
 A stage ends at a barrier (see `barriers`). Filters open an `if`, never `continue`, so that the end of a loop's body is
 always reached: there a `limit` that has let its last record through leaves the loop.
 """
@@ -36,20 +41,27 @@ HELPERS: Mapping[str, Any] = {
 """The globals of generated code."""
 
 
-def generate(steps: Sequence[Step], *, discard: bool, marked: Collection[int]) -> tuple[str, Source]:
+_PLAIN = frozenset({Kind.MAP, Kind.FILTER, Kind.FOREACH})
+"""Steps that need no loop around them for one record."""
+
+
+def generate(
+    steps: Sequence[Step], *, discard: bool, marked: Collection[int], single: bool = False
+) -> tuple[str, Source]:
     """The text of a function `pipeline(records, context)`, and its source with places and bindings.
 
     Args:
         steps: the pipeline.
         discard: keep no results.
         marked: the numbers of the steps that set `context.at` before each call.
+        single: it is `pipeline(record, context)` instead, which keeps no results and returns None.
     """
-    writer = _Writer(discard=discard, marked=marked)
-    incoming = "records"
+    writer = _Writer(discard=discard or single, marked=marked)
+    given = incoming = "record" if single else "records"
     for stage in stages(steps):
         incoming = writer.stage(stage, incoming)
-    writer.source.line("return []" if discard else f"return {incoming}")
-    return writer.source.function(NAME, "records", "context"), writer.source
+    writer.source.line("return" if single else "return []" if discard else f"return {incoming}")
+    return writer.source.function(NAME, given, "context"), writer.source
 
 
 @dataclass(slots=True)
@@ -72,6 +84,11 @@ class _Writer:
 
     def stage(self, stage: Stage, incoming: str) -> str:
         """Write one loop; returns the variable of what comes out of it."""
+        if incoming == "record":
+            if stage.barrier is None and all(numbered.step.kind in _PLAIN for numbered in stage.passing):
+                self._alone(stage)
+                return "()"
+            incoming = "(record,)"
         if stage.barrier is None and not stage.passing and (incoming != "records" or self._discard):
             if incoming == "records":
                 self.source.line("for _ in records: pass")
@@ -90,6 +107,14 @@ class _Writer:
             return "out"
         self._templates(barrier.after, number, names)
         return barrier.result.format_map(names)
+
+    def _alone(self, stage: Stage) -> None:
+        """Write the steps of a stage without a loop."""
+        self._record = "record"
+        for numbered in stage.passing:
+            self._pass(numbered)
+        self.source.line("pass")
+        self.source.depth = 1
 
     def _names(self, stage: Stage) -> dict[str, str]:
         """What stands for the placeholders of a barrier's templates."""

@@ -26,7 +26,13 @@ def may_notice(steps: Sequence[Step], field: str) -> bool:
     return any(step.kind not in _PASS_ON or any(_notices(item, field) for item in step.functions) for step in steps)
 
 
-def _notices(function: object, field: str) -> bool:
+def only_read(steps: Sequence[Step]) -> bool:
+    """Whether it is certain that no step changes a record or keeps it: each does no more than take fields of it."""
+    return not any(step.kind not in _PASS_ON or any(_notices(item, None) for item in step.functions) for step in steps)
+
+
+def _notices(function: object, field: str | None) -> bool:
+    """Whether a function may look at that field; None: whether it may do more than take fields."""
     if not isinstance(function, FunctionType) or inspect.iscoroutinefunction(function):
         return True
     code = function.__code__
@@ -39,8 +45,8 @@ def _notices(function: object, field: str) -> bool:
     return not _takes_only_others(code, record, field)
 
 
-def _takes_only_others(code: CodeType, record: str, field: str) -> bool:
-    """Whether each mention of the variable is `record["another field"]`."""
+def _takes_only_others(code: CodeType, record: str, field: str | None) -> bool:
+    """Whether each mention of the variable is `record["another field"]`; None: is `record["a field"]`."""
     instructions = [item for item in dis.get_instructions(code) if item.opname != "CACHE"]
     for load, literal, subscript in zip(instructions, instructions[1:], instructions[2:], strict=False):
         if _mentions(load, record) and not (load.opname in _LOADS and _is_other_field(literal, subscript, field)):
@@ -54,6 +60,6 @@ def _mentions(item: dis.Instruction, name: str) -> bool:
     return item.argval == name or (isinstance(item.argval, tuple) and name in item.argval)
 
 
-def _is_other_field(load: dis.Instruction, subscript: dis.Instruction, field: str) -> bool:
+def _is_other_field(load: dis.Instruction, subscript: dis.Instruction, field: str | None) -> bool:
     literal = load.opname == "LOAD_CONST" and isinstance(load.argval, str) and load.argval != field
     return literal and subscript.opname in _SUBSCRIPTS and not subscript.is_jump_target

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from geartrain.runtime import redisgears
 from geartrain.runtime.arguments import accepted
-from geartrain.runtime.commands import atomic, configGet, execute, gearsConfigGet, hashtag, log, streamKey
-from geartrain.runtime.context import CallSites, Context, Surroundings, call_sites, current, enter, install
+from geartrain.runtime.commands import atomic, configGet, execute, gearsConfigGet, hashtag, implement, log, streamKey
+from geartrain.runtime.context import CallSites, Context, Surroundings, call_sites, current, enter, install, watch
 
 EXECUTES: tuple[object, ...] = (execute,)
 """The callables that send a command: the targets of tail-call analysis."""
@@ -24,8 +24,10 @@ __all__ = [
     "execute",
     "gearsConfigGet",
     "hashtag",
+    "implement",
     "install",
     "log",
     "redisgears",
     "streamKey",
+    "watch",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import CodeType
 from typing import Any, Protocol
 
@@ -351,6 +351,7 @@ class _Contexts(threading.local):
 
 _contexts = _Contexts()
 _process_endpoint: Endpoint | None = None
+_entered: Callable[[Surroundings | None], None] | None = None
 
 
 def install(endpoint: Endpoint) -> None:
@@ -362,7 +363,15 @@ def install(endpoint: Endpoint) -> None:
 def enter(context: Surroundings | None) -> Surroundings | None:
     """Make `context` this thread's; returns the one before."""
     before, _contexts.current = _contexts.current, context
+    if _entered is not None:
+        _entered(context)
     return before
+
+
+def watch(entered: Callable[[Surroundings | None], None]) -> None:
+    """Have `entered` called with each context that a thread of this process enters, in that thread."""
+    global _entered  # noqa: PLW0603 - one watcher for each process: the server that it is in
+    _entered = entered
 
 
 def current() -> Surroundings:

@@ -487,3 +487,29 @@ def test_a_function_may_use_tls_and_hashes(client):
     register(client, lambda: GearsBuilder().foreach(uses).register("k:*", mode="sync"))
     client.call("SET", "k:1", "v")
     assert client.call("GET", "hash") == "ca978112"
+
+
+def test_a_client_within_a_function_keeps_its_own_execute(client, flavour, fresh_server):
+    """While a script for another server runs, `execute` is that server's; afterwards it is this one's again."""
+    other = fresh_server(flavour)
+    url = other.url
+
+    def visits(record):
+        from geartrain import Client
+
+        with Client(url) as there:
+            there.execute("execute('set', 'where', 'there')")
+        execute("set", "where", "here")
+
+    register(client, lambda: GearsBuilder().foreach(visits).register("k:*", mode="sync"))
+    client.call("SET", "k:1", "v")
+    assert client.call("GET", "where") == "here"
+    with Link(Endpoint(url)) as link:
+        assert link.call("GET", "where") == "there"
+
+
+def test_execute_takes_its_command_by_name_too(client):
+    """As the Python function that it is elsewhere."""
+    register(client, lambda: GearsBuilder().foreach(lambda _: execute(command="flushall")).register("k:*", mode="sync"))
+    client.call("SET", "k:1", "v")
+    assert client.call("EXISTS", "k:1") == 0

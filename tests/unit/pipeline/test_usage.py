@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from geartrain.builder.steps import Kind, Step
-from geartrain.pipeline.usage import may_notice
+from geartrain.pipeline.usage import may_notice, only_read
 
 SEEN = []
 
@@ -128,3 +128,21 @@ def test_a_change_of_the_field_itself_is_noticed():
 
     assert may_notice(step(change), "value")
     assert may_notice(step(remove), "value")
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: None, lambda x: x["value"], two_fields, lambda x: [x["key"], x["value"]]]
+)
+def test_taking_any_field_by_name_changes_nothing(function):
+    """The record can be used again."""
+    assert only_read(step(function))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x, lambda x: x.update(a=1), lambda x: x.pop("value"), lambda x: SEEN.append(x), rebinds, inner, print],
+)
+def test_all_else_may_change_or_keep_a_record(function):
+    """As far as one can tell from outside."""
+    assert not only_read(step(function))
+    assert not only_read(step(lambda x: x["key"], Kind.MAP) + step(function))
