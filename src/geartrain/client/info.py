@@ -102,7 +102,7 @@ class RegistrationDetails:
         last_trace: the user's traceback of the last failure, or None.
         owner: key events without the server module: the worker that listens; otherwise None.
         partitions: streams that have its consumer group, and its outboxes, by name.
-        shards: how far it is behind on each shard of the cluster; [] where there is no cluster.
+        shards: how far it is behind on each shard of the cluster; [] where there is no cluster, or no stream is known.
         history: the last executions, newest first.
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from geartrain import keys
 from geartrain.errors import CommandError
-from geartrain.registry import Store
+from geartrain.registry import Store, remains
 from geartrain.registry.partial import ask, is_away, shard_of
 from geartrain.text import to_bytes
 from geartrain.wire import Access, ClusterLink, ErrorReply
@@ -37,7 +37,7 @@ def lags_of(store: Store, registration: str) -> dict[bytes, int | None]:
 
     Outboxes in which no event was captured yet are left out, as streams are that no worker has found.
     """
-    streams = store.streams(registration)
+    streams = _streams(store.link, registration)
     group = keys.group(registration)
     replies = ask(store.link, [(stream, ("XINFO", "GROUPS", stream)) for stream in streams])
     found: dict[bytes, int | None] = {}
@@ -74,19 +74,26 @@ def shard_name(link: Access, stream: bytes) -> str | None:
 
 
 def by_shard(link: Access, streams: Sequence[tuple[str | None, int | None]]) -> list[ShardLag]:
-    """For each shard of a cluster, those without a stream too; [] where there is no cluster.
+    """For each shard of a cluster, those without a stream too; [] where there is no cluster, or no stream is known.
 
     Args:
         link: of the cluster.
         streams: each stream's shard, as `shard_name` has it, and its lag.
     """
-    if not isinstance(link, ClusterLink):
+    if not streams or not isinstance(link, ClusterLink):
         return []
     found = []
     for shard in link.shards:
         here = [lag for name, lag in streams if name == str(shard)]
         found.append(ShardLag(shard=str(shard), streams=len(here), lag=total(here)))
     return found
+
+
+def _streams(link: Access, registration: str) -> list[bytes]:
+    """As `Store.streams`, without what only a shard that is away knows."""
+    names = remains.stream_sets(registration, remains.tags(link))
+    replies = ask(link, [(name, ("SMEMBERS", name)) for name in names])
+    return sorted({to_bytes(stream) for reply in replies if not isinstance(reply, ErrorReply) for stream in reply})
 
 
 def _length(link: Access, stream: bytes) -> int | None:
