@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -62,20 +62,32 @@ def _print(found: RegistrationDetails) -> None:
 
 
 def _print_partitions(found: RegistrationDetails) -> None:
+    if found.shards:
+        _heading("shards")
+        _print_rows(
+            ("SHARD", "STREAMS", "LAG"),
+            [(item.shard, str(item.streams), _or_dash(item.lag)) for item in found.shards],
+        )
     if found.partitions:
         _heading("streams")
-        rows = [[shown(item.stream), _or_dash(item.lag), _or_dash(item.owner)] for item in found.partitions]
-        print_table(("  STREAM", "LAG", "OWNER"), [[f"  {first}", *rest] for first, *rest in rows])
+        rows = [
+            [shown(item.stream), _or_dash(item.shard), _or_dash(item.lag), _or_dash(item.owner)]
+            for item in found.partitions
+        ]
+        if found.shards:
+            _print_rows(("STREAM", "SHARD", "LAG", "OWNER"), rows)
+        else:
+            _print_rows(("STREAM", "LAG", "OWNER"), [[name, lag, owner] for name, _, lag, owner in rows])
 
 
 def _print_history(found: RegistrationDetails) -> None:
     if not found.history:
         return
     _heading("last executions")
-    columns = ("  AT", "OUTCOME", "RECORDS", "MS", "FROM", "LAST ID", "ERROR")
+    columns = ("AT", "OUTCOME", "RECORDS", "MS", "FROM", "LAST ID", "ERROR")
     rows = [
         (
-            f"  {_time(item.at)}",
+            _time(item.at),
             item.outcome,
             str(item.records),
             f"{item.duration_us / 1000:.1f}",
@@ -85,7 +97,12 @@ def _print_history(found: RegistrationDetails) -> None:
         )
         for item in found.history[:_SHOWN_EXECUTIONS]
     ]
-    print_table(columns, rows)
+    _print_rows(columns, rows)
+
+
+def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table below a heading."""
+    print_table([f"  {columns[0]}", *columns[1:]], [[f"  {first}", *rest] for first, *rest in rows])
 
 
 def _print_facts(facts: Mapping[str, Any]) -> None:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from geartrain.client.client import Client, session_name
 from geartrain.client.info import Partition, RegistrationDetails, RegistrationInfo
+from geartrain.client.lags import ShardLag
 from geartrain.client.outcome import Outcome, RunResult
 
-__all__ = ["Client", "Outcome", "Partition", "RegistrationDetails", "RegistrationInfo", "RunResult", "session_name"]
+__all__ = [
+    "Client",
+    "Outcome",
+    "Partition",
+    "RegistrationDetails",
+    "RegistrationInfo",
+    "RunResult",
+    "ShardLag",
+    "session_name",
+]

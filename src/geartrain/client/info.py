@@ -8,10 +8,12 @@ from typing import Any
 
 from geartrain import keys
 from geartrain.builder import Mode, Reader
+from geartrain.client.lags import ShardLag, by_shard, lags_of, shard_name, total
 from geartrain.config import Dialect
 from geartrain.errors import CommandError
 from geartrain.registry import Delivery, Execution, Hook, Registration, Session, Snapshot, Statistics, Status, Store
-from geartrain.registry.hooks import read_all
+from geartrain.registry.modules import read_all
+from geartrain.registry.partial import ask
 from geartrain.registry.store import unknown
 from geartrain.text import to_text
 from geartrain.wire import ErrorReply
@@ -37,7 +39,8 @@ class RegistrationInfo:
             because of `outboxLimit`.
         records: records in succeeded executions.
         lag: entries of its streams, or key events in its outbox, that are not committed yet; None where that is not
-            known: key events without the server module, no worker has found a stream yet, or the server cannot tell.
+            known: key events without the server module, no worker has found a stream yet, the server cannot tell, or a
+            shard is away.
         last_duration_ms: milliseconds that the last execution took.
         average_duration_ms: milliseconds that an execution took on average; 0 where there was none.
         last_error: the last failure's message, or None.
@@ -75,11 +78,13 @@ class Partition:
 
     Attributes:
         stream: the stream's name.
-        lag: entries that are not committed yet; None where the server cannot tell.
-        owner: the worker that has the lease; None where nobody has.
+        shard: `host:port` of the primary that has it; None where there is no cluster, or nobody serves its slot.
+        lag: entries that are not committed yet; None where the server cannot tell, or its shard is away.
+        owner: the worker that has the lease; None where nobody has, or its shard is away.
     """
 
     stream: str | bytes
+    shard: str | None
     lag: int | None
     owner: str | None
 
@@ -97,6 +102,7 @@ class RegistrationDetails:
         last_trace: the user's traceback of the last failure, or None.
         owner: key events without the server module: the worker that listens; otherwise None.
         partitions: streams that have its consumer group, and its outboxes, by name.
+        shards: how far it is behind on each shard of the cluster; [] where there is no cluster, or no stream is known.
         history: the last executions, newest first.
     """
 
@@ -108,6 +114,7 @@ class RegistrationDetails:
     last_trace: str | None
     owner: str | None
     partitions: list[Partition]
+    shards: list[ShardLag]
     history: list[Execution]
 
 
@@ -135,6 +142,7 @@ def details(store: Store, registration: str) -> RegistrationDetails:
     if record is None or session is None:
         raise unknown(registration)
     statistics = store.statistics([registration])[registration]
+    partitions = _partitions(store, registration)
     return RegistrationDetails(
         info=_info(store, snapshot, registration, session, statistics, _hooks(store).get(registration)),
         arguments=_arguments(record),
@@ -143,7 +151,8 @@ def details(store: Store, registration: str) -> RegistrationDetails:
         submitted_at=session.updated,
         last_trace=statistics.last_trace,
         owner=_owners(store, [key_events_lease(registration)])[0] if record.reader is Reader.KEYS else None,
-        partitions=_partitions(store, registration),
+        partitions=partitions,
+        shards=by_shard(store.link, [(item.shard, item.lag) for item in partitions]),
         history=store.history(registration),
     )
 
@@ -217,25 +226,24 @@ def _last_error(statistics: Statistics, session: Session | None, hook: Hook | No
 
 
 def _lag(store: Store, record: Registration, hook: Hook | None) -> int | None:
-    lags = store.lags(record.id).values()
-    if not lags and hook is not None and record.mode is not Mode.SYNC:
-        # Nothing was captured yet.
-        return 0
-    known = [lag for lag in lags if lag is not None]
-    return sum(known) if known and len(known) == len(lags) else None
+    lags = lags_of(store, record.id)
+    if not lags:
+        # With a hook nothing was captured yet.
+        return 0 if hook is not None and record.mode is not Mode.SYNC else None
+    return total(lags.values())
 
 
 def _partitions(store: Store, registration: str) -> list[Partition]:
-    lags = store.lags(registration)
+    lags = lags_of(store, registration)
     owners = _owners(store, [keys.lease(registration, stream) for stream in lags])
     return [
-        Partition(stream=to_text(stream), lag=lag, owner=owner)
+        Partition(stream=to_text(stream), shard=shard_name(store.link, stream), lag=lag, owner=owner)
         for (stream, lag), owner in zip(lags.items(), owners, strict=True)
     ]
 
 
 def _owners(store: Store, leases: list[bytes]) -> list[str | None]:
-    replies = store.link.pipeline([("GET", lease) for lease in leases])
+    replies = ask(store.link, [(lease, ("GET", lease)) for lease in leases])
     return [None if reply is None or isinstance(reply, ErrorReply) else str(reply) for reply in replies]
 
 

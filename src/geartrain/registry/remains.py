@@ -47,9 +47,13 @@ def shard_keys(registration: str, known_tags: Iterable[bytes]) -> list[bytes]:
 
 def streams(link: Access, registration: str, known_tags: Iterable[bytes]) -> list[bytes]:
     """The streams that have the registration's group (or had it, where one was deleted since), and its outboxes."""
-    names = [keys.streams(registration), *(keys.shard_streams(tag, registration) for tag in known_tags)]
-    replies = link.pipeline([("SMEMBERS", name) for name in names])
+    replies = link.pipeline([("SMEMBERS", name) for name in stream_sets(registration, known_tags)])
     return sorted({to_bytes(stream) for reply in replies for stream in _checked(reply)})
+
+
+def stream_sets(registration: str, known_tags: Iterable[bytes]) -> list[bytes]:
+    """The keys that hold the names of its streams: the registry's, and each shard's part."""
+    return [keys.streams(registration), *(keys.shard_streams(tag, registration) for tag in known_tags)]
 
 
 def remove(link: Access, registration: str) -> bool:

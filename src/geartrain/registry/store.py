@@ -14,9 +14,10 @@ from typing import Any
 
 from geartrain import keys
 from geartrain.config import Dialect
-from geartrain.errors import ArgumentError, CommandError, UnknownRegistration
+from geartrain.errors import ArgumentError, UnknownRegistration
 from geartrain.registry import remains
 from geartrain.registry.code import Parcel
+from geartrain.registry.partial import Asked, ask, is_away
 from geartrain.registry.records import Registration, Status
 from geartrain.registry.statistics import Execution, Statistics, execution_from
 from geartrain.text import to_bytes
@@ -293,52 +294,20 @@ class Store:
         return remains.streams(self.link, registration, remains.tags(self.link))
 
     def statistics(self, registrations: Sequence[str]) -> dict[str, Statistics]:
-        """Counters by registration id."""
+        """Counters by registration id; those of functions in the servers without the shards that are away."""
         tags = remains.tags(self.link)
         names = [(item, [keys.stats(item), *(keys.shard_stats(tag, item) for tag in tags)]) for item in registrations]
-        replies = iter(self.link.pipeline([("HGETALL", name) for _, parts in names for name in parts]))
-        read = {item: [Statistics.from_hash(_checked(next(replies))) for _ in parts] for item, parts in names}
+        replies = iter(ask(self.link, [(name, ("HGETALL", name)) for _, parts in names for name in parts]))
+        read = {item: [Statistics.from_hash(_told(next(replies))) for _ in parts] for item, parts in names}
         return {item: Statistics.total(parts) for item, parts in read.items()}
 
     def history(self, registration: str, count: int = 100) -> list[Execution]:
-        """The last executions, newest first."""
+        """The last executions, newest first; as `statistics` without the shards that are away."""
         names = [keys.shard_history(tag, registration) for tag in remains.tags(self.link)]
-        commands = [("LRANGE", name, 0, count - 1) for name in (keys.history(registration), *names)]
-        parts = [list(map(execution_from, _checked(reply))) for reply in self.link.pipeline(commands)]
+        asked: list[Asked] = [(name, ("LRANGE", name, 0, count - 1)) for name in (keys.history(registration), *names)]
+        parts = [list(map(execution_from, _told(reply))) for reply in ask(self.link, asked)]
         # On one server they are in the order in which they ended.
         return parts[0] if len(parts) == 1 else sorted(chain(*parts), key=lambda line: line.at, reverse=True)[:count]
-
-    def lags(self, registration: str) -> dict[bytes, int | None]:
-        """For each stream: entries that are not committed yet; None where the server cannot tell.
-
-        Outboxes in which no event was captured yet are left out, as streams are that no worker has found.
-        """
-        streams = self.streams(registration)
-        group = keys.group(registration)
-        replies = self.link.pipeline([("XINFO", "GROUPS", stream) for stream in streams])
-        found: dict[bytes, int | None] = {}
-        for stream, reply in zip(streams, replies, strict=True):
-            if isinstance(reply, ErrorReply):
-                continue
-            if not reply and keys.is_outbox(stream):
-                # No worker has come yet: all of it waits.
-                found[stream] = int(dict(_pairs(self.link.call("XINFO", "STREAM", stream)))["length"])
-            for item in reply:
-                info = dict(_pairs(item))
-                if to_bytes(info["name"]) == group:
-                    lag = info.get("lag")
-                    found[stream] = int(lag) if lag is not None else self._counted_lag(stream, info)
-        return found
-
-    def _counted_lag(self, stream: bytes, info: Mapping[str, Any]) -> int | None:
-        """Where the server keeps no count (before 7.0, or after deletions): 0, or counted up to a bound."""
-        bound = 10_000
-        after = info["last-delivered-id"]
-        try:
-            reply = self.link.call("XRANGE", stream, f"({after}", "+", "COUNT", bound)
-        except CommandError:
-            return None
-        return len(reply) if len(reply) < bound else None
 
 
 _READ: list[Command] = [("GET", keys.VERSION), ("HGETALL", keys.REGISTRATIONS), ("HGETALL", keys.STATUS)]
@@ -354,6 +323,11 @@ def _snapshot(replies: Sequence[Any]) -> Snapshot:
 def unknown(registration: str) -> UnknownRegistration:
     """The error for an id that is not there."""
     return UnknownRegistration(f"there is no registration {registration!r}; `geartrain ls` shows those that there are")
+
+
+def _told(reply: Any) -> Any:
+    """What a shard says; nothing where it is away."""
+    return [] if is_away(reply) else _checked(reply)
 
 
 def _checked(reply: Any) -> Any:

@@ -22,6 +22,7 @@ def access(endpoint: Endpoint, name: str | None = None, timeout: float = COMMAND
     Raises:
         ServerUnavailable: it is not known yet whether there is a cluster, and no node answers.
         CommandError: the server refuses the login.
+        ArgumentError: there is a cluster, and the URL selects another database than 0, or asks Sentinels.
     """
     topology = topology_of(endpoint)
     if topology.clustered:

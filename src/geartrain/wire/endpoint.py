@@ -99,6 +99,11 @@ class Endpoint:
         return self._sentinel.database if self._sentinel else 0
 
     @property
+    def by_sentinel(self) -> bool:
+        """Whether Sentinels are asked for the server."""
+        return self._sentinel is not None
+
+    @property
     def address(self) -> Address:
         """The first node that the URL names; where Sentinels are asked, the service's name."""
         if self.addresses:
@@ -115,6 +120,13 @@ class Endpoint:
             parts._replace(scheme=scheme, netloc=f"{login}{address}", path=path).geturl(), NODE_CONNECT_TIMEOUT
         )
 
+    def at_database_0(self) -> Endpoint:
+        """The same server or servers, where the URL selects another database; not for Sentinel."""
+        parts = urlsplit(self.url)
+        query = "&".join(item for item in parts.query.split("&") if item and not item.startswith("db="))
+        path = parts.path if parts.scheme == "unix" else ""
+        return Endpoint(parts._replace(path=path, query=query).geturl())
+
     def connect(self, name: str | None = None) -> Channel:
         """A new connection, ready for commands; to the first node that takes one, where the URL names several.
 
@@ -125,10 +137,18 @@ class Endpoint:
             ServerUnavailable: no connection, or the server is loading its data.
             CommandError: the server refuses the login or the database.
         """
-        for pool in self._pools[:-1]:
-            with suppress(ServerUnavailable):
+        if self._sentinel:
+            return self._connect(None, name)
+        failed: list[ServerUnavailable] = []
+        for pool in self._pools:
+            try:
                 return self._connect(pool, name)
-        return self._connect(self._pools[-1] if self._pools else None, name)
+            except ServerUnavailable as error:
+                failed.append(error)
+        if len(failed) == 1:
+            raise failed[0]
+        each = "; ".join(f"{address}: {error.__cause__}" for address, error in zip(self.addresses, failed, strict=True))
+        raise ServerUnavailable(f"no connection to any node of {self.shown}: {each}") from failed[-1]
 
     def _connect(self, pool: ConnectionPool | None, name: str | None) -> Channel:
         try:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
-from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
+from geartrain.errors import ArgumentError, CommandError, GeartrainError, ServerUnavailable
 from geartrain.wire.channel import ErrorReply
 from geartrain.wire.clusterview import View, view_of
 from geartrain.wire.commandkeys import CommandKeys, Words
@@ -57,6 +57,7 @@ class Topology:
     Raises:
         ServerUnavailable: no node answers.
         CommandError: the nodes refuse to tell.
+        ArgumentError: it is a cluster, and the URL selects another database than 0, or asks Sentinels.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -250,6 +251,7 @@ def topology_of(endpoint: Endpoint) -> Topology:
     Raises:
         ServerUnavailable: no node answers.
         CommandError: they refuse the login, or to tell.
+        ArgumentError: it is a cluster, and the URL is none for a cluster.
     """
     with _known_lock:
         found = _known.get(endpoint)
@@ -259,6 +261,30 @@ def topology_of(endpoint: Endpoint) -> Topology:
 
 
 def _is_clustered(endpoint: Endpoint) -> bool:
+    """Whether there is a cluster, and the URL is one for it.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    try:
+        clustered = _says_cluster(endpoint)
+    except CommandError:
+        # A cluster's node refuses another database than 0, each server in its own words.
+        if not endpoint.database or endpoint.by_sentinel or not _says_cluster(endpoint.at_database_0()):
+            raise
+        clustered = True
+    if clustered and endpoint.by_sentinel:
+        raise ArgumentError(
+            f"url: {endpoint.shown!r}: the server that the Sentinels name is a node of a cluster, which needs none;"
+            " write redis://host:port of any of its nodes, or of several: redis://host:port,host:port"
+        )
+    if clustered and endpoint.database:
+        shown = endpoint.shown
+        raise ArgumentError(f"url: {shown!r}: a cluster has only database 0; leave out the {endpoint.database}")
+    return clustered
+
+
+def _says_cluster(endpoint: Endpoint) -> bool:
     with Link(endpoint) as link:
         try:
             return "cluster_enabled:1" in str(link.call("INFO", "cluster"))

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from geartrain.client import Outcome, Partition, RegistrationDetails, RegistrationInfo
+from geartrain.client import Outcome, Partition, RegistrationDetails, RegistrationInfo, ShardLag
 from geartrain.registry import Execution, Submitted
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "cli-json.md").read_text()
 
 
-@pytest.mark.parametrize("shape", [RegistrationInfo, RegistrationDetails, Outcome, Submitted, Partition, Execution])
+@pytest.mark.parametrize(
+    "shape", [RegistrationInfo, RegistrationDetails, Outcome, Submitted, Partition, ShardLag, Execution]
+)
 def test_every_field_is_documented(shape):
     """A field that is added here has to be explained there (`info` is spread over its object)."""
     named = set(re.findall(r"`(\w+)`", PAGE)) | set(re.findall(r'"(\w+)":', PAGE))
