@@ -296,7 +296,7 @@ class Context:
         return self.cluster.topology.shard_of(self.cluster.home).tag
 
     def hold(self, seconds: float) -> None:
-        """Let nobody else use the server (on a cluster: the shard of the event) until `let_go`, for so long at the most.
+        """Let nobody else use the server until `let_go`, for that long at the most; on a cluster the event's shard.
 
         Raises:
             ArgumentError: there is a hold already.
