@@ -39,6 +39,7 @@ class WorkerSettings:
             for only when it holds less than a batch.
         stop_deadline: seconds that a stop waits for running executions.
         history: executions that a registration's history keeps.
+        local: on a cluster: nodes (`host:port,host:port`) of the one shard whose streams are taken; '': all are.
     """
 
     threads: int = 4
@@ -52,3 +53,4 @@ class WorkerSettings:
     buffer_memory: int = 256 * 1024 * 1024
     stop_deadline: float = 30.0
     history: int = 100
+    local: str = ""

@@ -3,11 +3,14 @@
 Rendezvous hashing, with a bound: each partition goes to the worker with the highest weight for it that has room, and a
 worker has room for its even share. When a worker comes or goes, few of the others' partitions move. Leases, not this,
 make sure that two workers never own the same partition: while views differ, the answer may differ too.
+
+Not every worker may take every partition (a minor version of Python, a shard of a cluster). What few may take is shared
+out first, and counts when the rest is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Protocol
@@ -33,12 +36,17 @@ class Candidate(Protocol):
     def refused(self) -> frozenset[str]:
         """Registrations that it cannot run."""
 
+    @property
+    def local(self) -> str | None:
+        """The primary of the one shard whose streams it takes; None: it takes all."""
+
 
 def share(
     registrations: Mapping[str, Registration],
     streams: Mapping[str, Iterable[bytes] | None],
     workers: Collection[Candidate],
     worker: str,
+    primary_of: Callable[[bytes], str | None],
 ) -> list[PartitionKey]:
     """The partitions that one worker should own.
 
@@ -47,13 +55,31 @@ def share(
         streams: the streams of each; None: not known yet.
         workers: the live ones.
         worker: the id of the one that asks.
+        primary_of: the primary of a stream's shard; None: it has none. Asked only where a worker takes one shard's.
     """
     candidates: dict[PartitionKey, frozenset[str]] = {}
     for name, registration in registrations.items():
-        able = frozenset(item.id for item in workers if item.python == registration.python and name not in item.refused)
+        able = [item for item in workers if item.python == registration.python and name not in item.refused]
+        if all(item.local is None for item in able):
+            everyone = frozenset(item.id for item in able)
+            candidates.update(((name, stream), everyone) for stream in streams[name] or ())
+            continue
+        on_shard = _by_shard(able)
         for stream in streams[name] or ():
-            candidates[name, stream] = able
+            candidates[name, stream] = on_shard(primary_of(stream))
     return [key for key, owner in assign(candidates).items() if owner == worker]
+
+
+def _by_shard(workers: Collection[Candidate]) -> Callable[[str | None], frozenset[str]]:
+    """Who may take the streams of the shard with that primary."""
+    known: dict[str | None, frozenset[str]] = {}
+
+    def eligible(primary: str | None) -> frozenset[str]:
+        if primary not in known:
+            known[primary] = frozenset(item.id for item in workers if item.local is None or item.local == primary)
+        return known[primary]
+
+    return eligible
 
 
 def assign(partitions: Mapping[PartitionKey, frozenset[str]]) -> dict[PartitionKey, str]:
@@ -67,24 +93,40 @@ def assign(partitions: Mapping[PartitionKey, frozenset[str]]) -> dict[PartitionK
     for key, workers in partitions.items():
         if workers:
             by_workers.setdefault(workers, []).append(key)
-    for workers, keys in by_workers.items():
-        owners.update(_share_out(keys, workers))
+    loads = dict.fromkeys(frozenset().union(*by_workers), 0)
+    for workers in sorted(by_workers, key=lambda workers: (len(workers), sorted(workers))):
+        owners.update(_share_out(by_workers[workers], workers, loads))
     return owners
 
 
-def _share_out(keys: Iterable[PartitionKey], workers: frozenset[str]) -> dict[PartitionKey, str]:
+def _share_out(keys: Iterable[PartitionKey], workers: frozenset[str], loads: dict[str, int]) -> dict[PartitionKey, str]:
+    """Share out what all of these workers can run, so that they have as many as each other; adds to their loads."""
     ordered = sorted(keys)
-    share, rest = divmod(len(ordered), len(workers))
-    room = dict.fromkeys(workers, share)
+    level = _level([loads[worker] for worker in workers], len(ordered))
+    # Below the level there is room for everybody, and on it for the rest.
+    rest = len(ordered) - sum(max(0, level - loads[worker]) for worker in workers)
     owners: dict[PartitionKey, str] = {}
     for key in ordered:
         for worker in sorted(workers, key=lambda name: _weight(name, key), reverse=True):
-            if room[worker] > 0 or (room[worker] == 0 and rest > 0):
-                rest -= room[worker] == 0
-                room[worker] -= 1
+            if loads[worker] < level or (loads[worker] == level and rest > 0):
+                rest -= loads[worker] == level
+                loads[worker] += 1
                 owners[key] = worker
                 break
     return owners
+
+
+def _level(loads: Iterable[int], count: int) -> int:
+    """The highest level to which so many more can fill up everybody who is below it."""
+    ordered = sorted(loads)
+    filled, level = 0, ordered[0]
+    for full, above in zip(range(1, len(ordered) + 1), [*ordered[1:], None], strict=True):
+        step = (count - filled) // full
+        if above is None or step < above - level:
+            return level + step
+        filled += (above - level) * full
+        level = above
+    return level
 
 
 @lru_cache(maxsize=200_000)

@@ -26,6 +26,7 @@ class Member:
         host: its machine.
         pid: its process.
         started: Unix time in seconds.
+        local: the primary (`host:port`) of the one shard whose streams it takes; None: it takes all.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Member:
     host: str
     pid: int
     started: float
+    local: str | None = None
 
 
 class Membership:
@@ -51,8 +53,13 @@ class Membership:
         self._ttl = ttl
         self._started = time.time()
 
-    def beat(self, refused: Iterable[str]) -> tuple[dict[str, Member], int]:
-        """Say that this worker lives; the live workers, this one included, and the registry's version."""
+    def beat(self, refused: Iterable[str], local: str | None = None) -> tuple[dict[str, Member], int]:
+        """Say that this worker lives; the live workers, this one included, and the registry's version.
+
+        Args:
+            refused: as in `Member`.
+            local: as in `Member`.
+        """
         now = _server_time(_checked(self._link.pipeline([("TIME",)])[0]))
         mine = {
             "expires": now + self._ttl,
@@ -61,6 +68,7 @@ class Membership:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "started": self._started,
+            "local": local,
         }
         commands: list[Command] = [
             ("HSET", keys.WORKERS, self._worker, json.dumps(mine)),
@@ -94,13 +102,15 @@ def parse(flat: list[Any], now: float) -> tuple[dict[str, Member], list[str]]:
             expired.append(worker)
             continue
         refused = frozenset(data["refused"])
-        members[worker] = Member(worker, data["python"], refused, data["host"], data["pid"], data["started"])
+        members[worker] = Member(
+            worker, data["python"], refused, data["host"], data["pid"], data["started"], data.get("local")
+        )
     return members, expired
 
 
-def view(members: Mapping[str, Member]) -> dict[str, tuple[str, frozenset[str]]]:
+def view(members: Mapping[str, Member]) -> dict[str, tuple[str, frozenset[str], str | None]]:
     """What of the members decides who owns what."""
-    return {name: (member.python, member.refused) for name, member in members.items()}
+    return {name: (member.python, member.refused, member.local) for name, member in members.items()}
 
 
 def _server_time(reply: list[str]) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 
-from geartrain.wire import Topology
+from geartrain.wire import Topology, slot_of
+from geartrain.worker.leases import KEY_EVENTS
+from geartrain.worker.local import LocalShard
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -18,10 +20,12 @@ class Shards:
 
     Args:
         topology: shared with all connections; a thread that meets a redirection or a dead node makes it stale.
+        local: nodes (`host:port,host:port`) of the one shard whose streams this worker takes; '': it takes all.
     """
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, local: str = "") -> None:
         self._topology = topology
+        self._local = LocalShard(local) if local else None
         self._version = topology.version
         self._primaries = frozenset(shard.primary for shard in topology.shards)
         self._due = 0.0
@@ -41,3 +45,15 @@ class Shards:
             self._primaries = primaries
             logger.info("the cluster's primaries are now %s", ", ".join(map(str, sorted(primaries))))
         return True
+
+    @property
+    def local(self) -> str | None:
+        """The primary of the shard whose streams this worker takes, through failovers; None: it takes all."""
+        return None if self._local is None else self._local.primary(self._topology.shards)
+
+    def primary_of(self, stream: bytes) -> str | None:
+        """The primary of a stream's shard; None: it has none at the moment, or is no stream."""
+        if stream == KEY_EVENTS:
+            return None
+        shard = self._topology.owner_of(slot_of(stream))
+        return None if shard is None else str(shard.primary)

@@ -108,7 +108,7 @@ class Worker:
         self._reports = Reports(self._link, self.id, settings.history)
         self._pool = Pool(endpoint, settings.threads, time.monotonic)
         topology = topology_of(endpoint)
-        self._shards = Shards(topology)
+        self._shards = Shards(topology, settings.local)
         self._reading = Readings(endpoint, topology, self.id, settings, self._trouble, self._topology_doubtful)
         self._committer = Committer(
             self._connection("commit"), self.id, settings.commit_interval, self._lost, self._gone
@@ -254,7 +254,7 @@ class Worker:
         if self._version < 0:
             # Before the others count on this worker they have to know what it has not loaded yet.
             self._follow()
-        members, version = self._membership.beat(self._deployments.refused)
+        members, version = self._membership.beat(self._deployments.refused, self._shards.local)
         self._beaten = now
         if view(members) != view(self._members):
             self._members = members
@@ -302,7 +302,7 @@ class Worker:
         self._reassign = False
         active = self._deployments.active
         streams = {name: self._streams(registration) for name, registration in active.items()}
-        owned = share(active, streams, self._members.values(), self.id)
+        owned = share(active, streams, self._members.values(), self.id, self._shards.primary_of)
         current = self._deployments.current
         mine = {key: current[key[0]] for key in owned if key[0] in current}
         self._ownership.want(mine)
@@ -325,6 +325,9 @@ class Worker:
 
     def _look_at_shards(self) -> None:
         if self._shards.look():
+            if any(member.local for member in self._members.values()):
+                self._beaten = -self._settings.poll_interval
+                self._reassign = True
             self._capture.soon()
             self._discovery.soon()
             self._partitions_changed()

@@ -1,10 +1,13 @@
-"""`mode='async_local'`: an execution is bound to the shard of its event."""
+"""`mode='async_local'`, an execution bound to the shard of its event; `--local`, a worker that takes one shard's."""
 
 from __future__ import annotations
 
 import pytest
 
 from geartrain import GearsBuilder, execute, hashtag
+from geartrain.errors import ArgumentError
+from geartrain.wire import Endpoint
+from geartrain.worker.local import nodes_beside
 from support.spread import name_on, one_on_each
 from support.waiting import wait_for
 from support.working import Workplace
@@ -75,7 +78,7 @@ def test_other_registrations_of_the_same_worker_are_not_bound(place):
         for name in names:
             execute("incr", name)
 
-    bound = streams().foreach(lambda record: execute("incr", f"{{{hashtag()}}}:bound"))
+    bound = streams().foreach(lambda _: execute("incr", f"{{{hashtag()}}}:bound"))
     place.register(bound, "s:*", mode="async_local", session="bound")
     free = place.register(streams().foreach(everywhere), "s:*", session="free")
     streams_used = one_on_each(place.link)
@@ -123,3 +126,82 @@ def test_a_stream_that_moves_takes_its_executions_along(make_cluster):
         cluster.move_slots([place.link.call("CLUSTER", "KEYSLOT", "s")], target)
         place.link.call("XADD", "s", "*", "a", 2)
         assert place.seen(2, "{s}:ports")[-1] == str(target.server.port)
+
+
+RECORD = """GB("StreamReader").foreach(lambda record: execute("rpush", "done", record["name"])).register("s:*")"""
+
+
+def add(place, names):
+    """An entry for each stream, with its name."""
+    place.link.pipeline([("XADD", name, "*", "name", name) for name in names])
+
+
+def owners(place):
+    """The worker of each stream, as `geartrain show` tells."""
+    (registration,) = place.client.registrations()
+    return {item.stream: item.owner for item in place.client.show(registration.id).partitions}
+
+
+def test_a_local_worker_takes_its_shards_streams_and_the_others_wait_for_somebody(place):
+    """`show` says that nobody has them; a worker without a shard takes them when it comes."""
+    place.client.execute(RECORD, session="test")
+    first, second, third = names = one_on_each(place.link)
+    add(place, names)
+    shards = place.link.shards
+    workers = [place.start(local=str(shard.primary)) for shard in shards[:2]]
+    assert sorted(place.seen(2, "done")) == sorted([first, second])
+    assert wait_for(lambda: (found := owners(place)) and found[first] and found[second] and found) == {
+        first: workers[0].id,
+        second: workers[1].id,
+        third: None,
+    }
+    free = place.start()
+    assert place.seen(3, "done")[-1] == third
+    wait_for(lambda: owners(place) == {first: workers[0].id, second: workers[1].id, third: free.id})
+
+
+def test_a_local_worker_follows_its_shard_through_a_failover_and_its_streams_to_other_shards(make_cluster):
+    """It may be named by a replica. What moves away is the others'."""
+    cluster = make_cluster(shards=3, replicas=1)
+    with Workplace(cluster.url) as place:
+        place.client.execute(RECORD, session="test")
+        mine, theirs, _ = names = one_on_each(place.link)
+        primary = cluster.primary_of(mine)
+        (replica,) = cluster.replicas_of(primary)
+        nodes = nodes_beside(Endpoint(cluster.url), replica.url)
+        assert nodes.split(",") == [node.url.removeprefix("redis://") for node in (primary, replica)]
+        add(place, names)
+        local, free = place.start(local=nodes), place.start()
+        place.seen(3, "done")
+        wait_for(lambda: owners(place)[mine] == local.id)
+        cluster.kill(primary)
+        cluster.wait_ok(30)
+        wait_for(lambda: place.link.topology.refresh_if_stale() or owners(place)[mine] == local.id, 20)
+        wait_for(lambda: owners(place)[theirs] == free.id)
+        cluster.move_slots([place.link.call("CLUSTER", "KEYSLOT", mine)], cluster.primary_of(theirs))
+        wait_for(lambda: owners(place)[mine] == free.id, 20)
+        add(place, names)
+        wait_for(lambda: place.link.call("LLEN", "done") >= 6)
+
+
+def test_geartrain_worker_takes_the_shard_of_the_node_that_it_is_given(place, cli):
+    """Without --url that node is the way to the cluster."""
+    place.client.execute(RECORD, session="test")
+    first, *_ = names = one_on_each(place.link)
+    add(place, names)
+    node = place.link.shards[0].primary
+    worker = cli("worker", "--local", f"redis://{node}")
+    worker.wait_for_line("ready")
+    assert f"streams of {node}'s shard only" in worker.stdout
+    assert place.seen(1, "done") == [first]
+
+
+def test_a_node_of_no_shard_of_the_cluster_is_an_error(cluster_url, make_cluster, valkey):
+    """And a server that is no cluster."""
+    other = make_cluster(shards=1)
+    with pytest.raises(ArgumentError, match=r"--local: .* is in no shard of"):
+        nodes_beside(Endpoint(cluster_url), other.url)
+    with pytest.raises(ArgumentError, match=r"--local: .* is no node of a cluster"):
+        nodes_beside(Endpoint(cluster_url), valkey.url)
+    with pytest.raises(ArgumentError, match=r"--local: .* is no cluster"):
+        nodes_beside(Endpoint(valkey.url), cluster_url)

@@ -74,7 +74,8 @@ def test_every_step_is_in_the_reference():
 
 def test_every_setting_of_a_worker_is_in_the_reference_with_its_default():
     """In the order of the code."""
-    wanted = {item.name: f"{item.default:.12g}" for item in fields(WorkerSettings)}
+    values = {item.name: item.default for item in fields(WorkerSettings)}
+    wanted = {name: repr(value) if isinstance(value, str) else f"{value:.12g}" for name, value in values.items()}
     assert documented("settings.md", "Worker processes", 1) == wanted
 
 
