@@ -80,7 +80,8 @@ def kill_a_primary(cluster, traffic):
 def add_a_shard(cluster, traffic):
     say("a fourth shard is added, with a replica; it has no slots yet")
     shard = cluster.add_shard(replicas=1)
-    prepare(cluster, shard, traffic)
+    if cluster.has_module:
+        wait_for_hooks(shard, traffic)
     chance = random.Random(7)
     streams = {key_slot(f"orders:{branch}".encode()) for branch in BRANCHES[:3]}
     slots = sorted({*streams, *chance.sample(range(16384), SLOTS)})
@@ -94,18 +95,11 @@ def add_a_shard(cluster, traffic):
     tell_shards(cluster)
 
 
-def prepare(cluster, shard, traffic):
-    """Let the new shard be ready before it has any orders: workers see it, and set its hooks, when it has a slot."""
-    if cluster.has_module:
-        invoices = {key_slot(f"invoice:{number}".encode()) for number in range(100_000)}
-        streams = {key_slot(f"orders:{branch}".encode()) for branch in BRANCHES}
-        slot = next(slot for slot in range(16384) if slot not in invoices | streams)
-        say("it gets a slot without keys first, so that workers find it; what is written there before is not captured")
-        cluster.move_slots([slot], shard)
-        began = time.monotonic()
-        while len(hooks_of(shard)) < 2:
-            traffic.flow(0.1)
-        say(f"the workers have set their hooks there after {time.monotonic() - began:.1f} s")
+def wait_for_hooks(shard, traffic):
+    """Wait until the workers have seen the new shard: then what is written there is captured from its first slot on."""
+    while len(hooks_of(shard)) < 2:
+        traffic.flow(0.1)
+    say("the workers have set their hooks there")
 
 
 def hooks_of(node):
