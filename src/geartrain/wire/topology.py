@@ -66,8 +66,8 @@ class Topology:
         self.changes = 0
         self._lock = threading.Lock()
         self._shards: tuple[Shard, ...] = ()
-        self._starts: list[int] = []
-        self._owners: list[tuple[int, Shard]] = []
+        # Where ranges begin, and (where they end, whose they are). One object: other threads look while it is replaced.
+        self._spans: tuple[list[int], list[tuple[int, Shard]]] = ([], [])
         self._patches: dict[int, Address] = {}
         self._epoch = -1
         self._asked = 0
@@ -104,8 +104,9 @@ class Topology:
 
     def owner_of(self, slot: int) -> Shard | None:
         """As `shard_of`; None where nobody serves it."""
-        at = bisect_right(self._starts, slot) - 1
-        return self._owners[at][1] if at >= 0 and slot <= self._owners[at][0] else None
+        starts, owners = self._spans
+        at = bisect_right(starts, slot) - 1
+        return owners[at][1] if at >= 0 and slot <= owners[at][0] else None
 
     def address_of(self, slot: int) -> Address:
         """Where a slot is served, as far as is known: by the last MOVED about it, or by its shard.
@@ -230,8 +231,7 @@ class Topology:
         gone = {shard.primary for shard in self._shards} - {shard.primary for shard in ordered}
         spans = sorted((first, last, shard) for shard in ordered for first, last in shard.slots)
         self._shards = ordered
-        self._starts = [first for first, _, _ in spans]
-        self._owners = [(last, shard) for _, last, shard in spans]
+        self._spans = [first for first, _, _ in spans], [(last, shard) for _, last, shard in spans]
         self.version += 1
         self.changes += 1
         with self._listening:

@@ -102,6 +102,26 @@ def test_every_shard_has_the_hook_and_its_events_reach_the_function(place):
     assert own_keys(place) == []
 
 
+def test_what_came_again_keeps_its_events_on_all_shards(place):
+    """Whoever clears away late: hooks, outboxes and the names of streams stay."""
+    place.register(noting(), "k:*", name=NAME)
+    place.client.unregister(NAME)
+    place.register(noting(), "k:*", name=NAME)
+    write(place)
+    store = Store(place.link)
+    store.remove_remains([NAME])
+    for node in place.cluster.primaries():
+        # As from a client that has read the registry before it came again.
+        assert (
+            node.call("GEARTRAIN.HOOK", "DEL", NAME, store.snapshot().registrations[NAME].code_version - 1, "UNLINK")
+            == 0
+        )
+    assert place.info(NAME).lag == len(KEYS)
+    assert store.remaining() == []
+    place.start()
+    wait_for(lambda: seen(place) == Counter(KEYS), 10, "every event was noted")
+
+
 def test_a_shard_that_is_added_later_gets_hooks(place):
     """Within seconds, from any worker; its events are executed."""
     place.register(noting(), "k:*", name=NAME)

@@ -9,31 +9,12 @@ import json
 import pytest
 
 from geartrain import keys
-from geartrain.builder import KeysArguments, Mode, Reader, StreamArguments
-from geartrain.config import Dialect
-from geartrain.registry import Hook, Module, Parcel, Registration, Snapshot, Status
+from geartrain.builder import Mode, Reader
+from geartrain.registry import Hook, Module, Parcel, Registration, Status
 from geartrain.registry.hooks import differences, ignored, is_hooked, outboxes_of, set_command
+from support.registrations import registration, snapshot_of
 
 PARCEL = Parcel(session="shop", blob=b"\x80code", python="3.11", signature="ab", version=7)
-
-
-def registration(name="r", reader=Reader.KEYS, mode=Mode.ASYNC, version=7, **arguments):
-    """A registration; the arguments are those of its reader."""
-    kind = KeysArguments if reader is Reader.KEYS else StreamArguments
-    return Registration(
-        id=name,
-        session="shop",
-        reader=reader,
-        pattern="k:*",
-        mode=mode,
-        description=None,
-        dialect=Dialect.GEARTRAIN,
-        arguments=kind(**arguments),
-        position=0,
-        code_version=version,
-        python="3.11",
-        user="alice",
-    )
 
 
 def fields(command):
@@ -44,13 +25,6 @@ def fields(command):
 def module_with(sync=None, **versions):
     """The module with such hooks."""
     return Module(b"t", sync, {name: Hook(name, version, "", 0, 0) for name, version in versions.items()})
-
-
-def snapshot_of(*items, **status):
-    """A registry of such registrations."""
-    return Snapshot(
-        1, {item.id: item for item in items}, {item.id: status.get(item.id, Status.ACTIVE) for item in items}
-    )
 
 
 @pytest.mark.parametrize(
