@@ -133,7 +133,7 @@ def test_a_stream_that_moves_takes_its_executions_along(make_cluster):
 RECORD = """GB("StreamReader").foreach(lambda record: execute("rpush", "done", record["name"])).register("s:*")"""
 
 
-def add(place.link, names):
+def add(link, names):
     """An entry for each stream, with its name."""
     link.pipeline([("XADD", name, "*", "name", name) for name in names])
 
