@@ -54,6 +54,8 @@ def lags_of(store: Store, registration: str) -> dict[bytes, int | None]:
             if to_bytes(info["name"]) == group:
                 lag = info.get("lag")
                 found[stream] = int(lag) if lag is not None else _counted(store.link, stream, info)
+        # Known, and taken by no worker yet: what of it will be executed is found out then.
+        found.setdefault(stream, None)
     return found
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from geartrain.wire.cluster import ClusterLink
 
 
+_PLAIN = frozenset({str, bytes})
+"""Types of keys that are sent as they are."""
+
 _PLACES = 1000
 """Names of commands, as users write them, whose first keys are remembered."""
 
@@ -80,7 +83,12 @@ class Lanes:
         """
         if not self._order:
             self._look_if_changed()
-        slot = self._slot(packed, name, args)
+        # Each command comes by here, so the usual ones make no calls but these.
+        at = self._places.get(name, -1)
+        key = args[at] if 0 <= at < len(args) else None
+        if type(key) is str:
+            key = key.encode()
+        slot = crc_hqx(key, 0) % SLOTS if type(key) is bytes and b"{" not in key else self._slot(packed, name, args)
         lane = self._by_slot[slot]
         if lane is None:
             lane = self._at(slot)
@@ -168,13 +176,8 @@ class Lanes:
         at = self._places.get(name)
         if at is None:
             at = self._place(name)
-        if 0 <= at < len(args):
-            key = args[at]
-            if type(key) is str:
-                key = key.encode()
-            if type(key) is bytes:
-                # Written out, because each command comes by here.
-                return slot_of(key) if b"{" in key else crc_hqx(key, 0) % SLOTS
+        if 0 <= at < len(args) and type(args[at]) in _PLAIN:
+            return slot_of(args[at])
         slot = self._link.slot_of_packed(packed)
         return self._link.home if slot is None else slot
 

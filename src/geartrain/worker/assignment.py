@@ -47,8 +47,8 @@ def share(
     workers: Collection[Candidate],
     worker: str,
     primary_of: Callable[[bytes], str | None],
-) -> list[PartitionKey]:
-    """The partitions that one worker should own.
+) -> tuple[list[PartitionKey], list[PartitionKey]]:
+    """The partitions that one worker should own, and those on shards whose streams nobody takes.
 
     Args:
         registrations: those that are to run, by id.
@@ -58,16 +58,19 @@ def share(
         primary_of: the primary of a stream's shard; None: it has none. Asked only where a worker takes one shard's.
     """
     candidates: dict[PartitionKey, frozenset[str]] = {}
+    apart: set[str] = set()
     for name, registration in registrations.items():
         able = [item for item in workers if item.python == registration.python and name not in item.refused]
         if all(item.local is None for item in able):
             everyone = frozenset(item.id for item in able)
             candidates.update(((name, stream), everyone) for stream in streams[name] or ())
             continue
+        apart.add(name)
         on_shard = _by_shard(able)
         for stream in streams[name] or ():
             candidates[name, stream] = on_shard(primary_of(stream))
-    return [key for key, owner in assign(candidates).items() if owner == worker]
+    owned = [key for key, owner in assign(candidates).items() if owner == worker]
+    return owned, [key for key, able in candidates.items() if not able and key[0] in apart]
 
 
 def _by_shard(workers: Collection[Candidate]) -> Callable[[str | None], frozenset[str]]:

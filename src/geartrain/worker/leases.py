@@ -6,7 +6,7 @@ script that compares the token first, so that a worker that lost its lease witho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -104,9 +104,12 @@ class Leases:
         calls = [self._open_call(key, beginning) for key, beginning in wanted]
         replies = self._link.scripts(calls)
         opened = [_opened(reply) for reply in replies]
-        known = [key for (key, _), item in zip(wanted, opened, strict=True) if isinstance(item, Opened)]
-        self._link.pipeline([("SADD", keys.streams(key[0]), key[1]) for key in known if key[1] != KEY_EVENTS])
+        self.note(key for (key, _), item in zip(wanted, opened, strict=True) if isinstance(item, Opened))
         return opened
+
+    def note(self, partitions: Iterable[PartitionKey]) -> None:
+        """Add their streams to those that the registry knows, and users are shown."""
+        self._link.pipeline([("SADD", keys.streams(key[0]), key[1]) for key in partitions if key[1] != KEY_EVENTS])
 
     def _open_call(self, key: PartitionKey, beginning: Beginning) -> tuple[Script, list[Argument], list[Argument]]:
         registration, stream = key

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
@@ -53,6 +53,8 @@ class Ownership:
         self._pool = pool
         self._hooks = hooks
         self._wanted: dict[PartitionKey, Deployment] = {}
+        self._unowned: frozenset[PartitionKey] = frozenset()
+        self._noted: frozenset[PartitionKey] = frozenset()
         self._closing: dict[PartitionKey, Partition] = {}
         self._refused: dict[PartitionKey, tuple[str, float]] = {}
         self._renewed = 0.0
@@ -67,9 +69,15 @@ class Ownership:
         """Whether all that is wanted is open, as far as it can be, and nothing else is."""
         return not self._closing and self._wanted.keys() == self.open.keys() | self._refused.keys()
 
-    def want(self, wanted: Mapping[PartitionKey, Deployment]) -> None:
-        """Have these partitions from now on: closes others, and gives new code to those that stay."""
+    def want(self, wanted: Mapping[PartitionKey, Deployment], unowned: Iterable[PartitionKey] = ()) -> None:
+        """Have these partitions from now on: closes others, and gives new code to those that stay.
+
+        Args:
+            wanted: the partitions, each with its code.
+            unowned: partitions that no worker takes; the next `acquire` makes them known, so that users see them.
+        """
         self._wanted = dict(wanted)
+        self._unowned = frozenset(unowned)
         self._refused = {key: value for key, value in self._refused.items() if key in wanted}
         for key in [key for key in self.open if key not in wanted]:
             self.close(key)
@@ -79,6 +87,9 @@ class Ownership:
 
     def acquire(self) -> tuple[list[Partition], list[tuple[PartitionKey, str]]]:
         """Try to open what is wanted and not open: (partitions that are open now, troubles that users should know)."""
+        if self._unowned != self._noted:
+            self._leases.note(self._unowned - self._noted)
+            self._noted = self._unowned
         now = time.monotonic()
         missing = [
             key

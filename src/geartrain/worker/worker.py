@@ -302,10 +302,10 @@ class Worker:
         self._reassign = False
         active = self._deployments.active
         streams = {name: self._streams(registration) for name, registration in active.items()}
-        owned = share(active, streams, self._members.values(), self.id, self._shards.primary_of)
+        owned, unowned = share(active, streams, self._members.values(), self.id, self._shards.primary_of)
         current = self._deployments.current
         mine = {key: current[key[0]] for key in owned if key[0] in current}
-        self._ownership.want(mine)
+        self._ownership.want(mine, unowned)
         self._partitions_changed()
         self._assigned = None not in streams.values()
 

@@ -77,8 +77,8 @@ def test_streams_that_are_found_while_the_shares_are_worked_out_are_not_forgotte
         asked.wait(10)
         scan(discovery, patterns)
 
-    def slow_share(registrations, streams, workers, worker):
-        owned = share(registrations, streams, workers, worker)
+    def slow_share(registrations, streams, *others):
+        owned = share(registrations, streams, *others)
         if None in streams.values() and begun and begun[0].worker._deployments.current:
             asked.set()
             wait_for(lambda: begun[0].worker._discovery.streams(b"s:*") and begun[0].worker._wake.is_set())

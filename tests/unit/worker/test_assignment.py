@@ -120,7 +120,7 @@ def owned(workers, streams=STREAMS):
     """What each worker takes, as it works it out itself."""
     registrations = {"r": Registered()}
     return {
-        worker.id: [stream for _, stream in share(registrations, {"r": streams}, workers, worker.id, primary_of)]
+        worker.id: [stream for _, stream in share(registrations, {"r": streams}, workers, worker.id, primary_of)[0]]
         for worker in workers
     }
 
@@ -132,6 +132,19 @@ def test_a_local_worker_takes_streams_of_its_shard_only():
     assert all(primary_of(stream) == "p" for stream in found["a"] + found["b"])
     assert all(primary_of(stream) == "q" for stream in found["c"])
     assert not set(found["a"]) & set(found["b"])
+
+
+def test_streams_that_nobody_takes_are_told():
+    """To every worker; where somebody takes all there are none, nor where the worker's Python is why."""
+
+    def unowned(*workers):
+        found = [share({"r": Registered()}, {"r": STREAMS}, workers, item.id, primary_of)[1] for item in workers]
+        assert all(item == found[0] for item in found)
+        return [stream for _, stream in found[0]]
+
+    assert unowned(Worker("a", "p"), Worker("c", "q")) == [stream for stream in STREAMS if primary_of(stream) == "r"]
+    assert unowned(Worker("a", "p"), Worker("free")) == []
+    assert unowned(Worker("a", "p", python="3.12")) == []
 
 
 def test_workers_without_a_shard_take_what_the_local_ones_leave_and_all_have_even_shares():
@@ -156,4 +169,4 @@ def test_where_no_worker_is_local_nobody_asks_for_shards():
         raise AssertionError
 
     workers = [Worker("a"), Worker("b")]
-    assert len(share({"r": Registered()}, {"r": STREAMS}, workers, "a", never)) == 45
+    assert len(share({"r": Registered()}, {"r": STREAMS}, workers, "a", never)[0]) == 45
