@@ -14,8 +14,8 @@ from geartrain.cli.health.nodes import Nodes, check_cluster, check_versions, nod
 from geartrain.cli.options import json_option, url_option
 from geartrain.cli.output import print_json
 from geartrain.client import Client
-from geartrain.errors import CommandError, ServerUnavailable
-from geartrain.wire import Access, Endpoint, Link, access
+from geartrain.errors import ArgumentError, CommandError, ServerUnavailable
+from geartrain.wire import Access, Endpoint, Link, access, topology_of
 
 DONE, FAILED, NOT_REACHABLE = 0, 1, 3
 
@@ -26,7 +26,7 @@ _MARKS = {Result.OK: ("ok", "green"), Result.WARNING: ("warning", "yellow"), Res
 @url_option()
 @json_option("the findings")
 def command(url: str | None, as_json: bool) -> int:
-    """Check the server (all nodes of a cluster), the permissions and what is registered; say what is missing and what to type.
+    """Check the server (or a cluster's nodes), permissions and what is registered; say what is missing, what to type.
 
     Exit codes: 0 nothing failed (there may be warnings), 1 something failed, 3 the server is not reachable.
     """
@@ -58,22 +58,33 @@ class _Report:
     def findings(self) -> Iterator[Finding]:
         """Each finding as soon as it is known."""
         try:
-            with Link(self._endpoint) as link:
-                # Any answer will do: a user who may not PING is told so with the other permissions.
-                link.pipeline([("PING",)])
+            self._say_hello()
             self.reachable = True
             yield ok("connection", f"{self._endpoint.shown} answers")
-            with ExitStack() as stack:
-                link = stack.enter_context(access(self._endpoint))
+            with access(self._endpoint) as link, ExitStack() as stack:
                 self._nodes = nodes_of(link, stack)
                 yield from self._checks(link)
         except ServerUnavailable as error:
             fix = None if self.reachable else "is the URL right, and the server running? `geartrain serve`"
             yield failed("connection", str(error), fix)
-        except CommandError as error:
+        except ArgumentError as error:
             self.reachable = True
-            fix = "--url redis://USER:PASSWORD@..."
-            yield failed("connection", f"the server refuses the login: {error.reply}", fix)
+            yield failed("connection", str(error))
+        except CommandError as error:
+            what = f"the server refuses {error.command}" if self.reachable else "the server refuses the login"
+            fix = permissions.CLUSTER_RULES if self.reachable else "--url redis://USER:PASSWORD@..."
+            self.reachable = True
+            yield failed("connection", f"{what}: {error.reply}", fix)
+
+    def _say_hello(self) -> None:
+        try:
+            with Link(self._endpoint) as link:
+                # Any answer will do: a user who may not PING is told so with the other permissions.
+                link.pipeline([("PING",)])
+        except CommandError:
+            # Perhaps because the URL is none for a cluster.
+            topology_of(self._endpoint)
+            raise
 
     def _checks(self, link: Access) -> Iterator[Finding]:
         nodes, each = self._nodes, self._nodes.answering
@@ -84,7 +95,9 @@ class _Report:
             yield from server.check_role(each[0].seen)
         held, why = self._holdings(link)
         streams, keys_readers = (held.streams, held.keys_readers) if held else ((), 0)
-        yield from on_each(each, lambda node: permissions.check_permissions(node.link, streams, keys_readers))
+        clustered = bool(nodes.shards)
+        may = permissions.check_permissions
+        yield from on_each(each, lambda node: may(node.link, streams, keys_readers, clustered=clustered))
         yield from on_each(each, lambda node: server.check_notifications(node.link, node.seen, keys_readers))
         yield from server.check_clock([(node.name, node.link) for node in each])
         yield from on_each(each, lambda node: server.check_persistence(node.seen))
@@ -93,7 +106,7 @@ class _Report:
             yield failed("registrations", f"the registry cannot be read: {why}")
             return
         yield from registry.check_registrations(held)
-        yield from on_each(each, lambda node: module.check_module(node.link, node.seen, held))
+        yield from on_each(each, lambda node: module.check_module(node.link, node.seen, held, replica=node.replica))
         yield from module.check_everywhere(nodes, held)
         yield from registry.check_python(held)
         yield from registry.check_signatures(held)

@@ -77,9 +77,9 @@ def test_a_cluster_has_only_database_0(cluster):
 
 def test_nodes_that_do_not_answer_are_all_named(place):
     """The message has every address that was tried, and not the password."""
-    with Client("redis://user:secret@127.0.0.1:1,127.0.0.1:2,127.0.0.1:3") as client:
-        with pytest.raises(ServerUnavailable) as caught:
-            client.registrations()
+    url = "redis://user:secret@127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"
+    with Client(url) as client, pytest.raises(ServerUnavailable) as caught:
+        client.registrations()
     for port in (1, 2, 3):
         assert f"127.0.0.1:{port}: " in str(caught.value)
     assert "secret" not in str(caught.value)

@@ -26,8 +26,8 @@ OLDEST = (7, 2)
 _LOAD = "`geartrain module --loadmodule` prints the line for the server's configuration; restart the server then"
 
 
-def check_module(link: Link, seen: Facts, held: Holdings) -> Iterator[Finding]:
-    """Ask the server for its hooks, which only the module can tell."""
+def check_module(link: Link, seen: Facts, held: Holdings, *, replica: bool = False) -> Iterator[Finding]:
+    """Ask the server for its hooks, which only the module can tell; a replica's wait for it to become a primary."""
     needed = _sync_registrations(held)
     try:
         module = read(link)
@@ -44,7 +44,8 @@ def check_module(link: Link, seen: Facts, held: Holdings) -> Iterator[Finding]:
     else:
         text = f"{loaded}; no mode='sync': {module.sync}"
         yield failed(CHECK, f"{text}; {needed[0]} needs it") if needed else warning(CHECK, text)
-    yield from _check_hooks(module.hooks.values())
+    if not replica:
+        yield from _check_hooks(module.hooks.values())
 
 
 def check_everywhere(nodes: Nodes, held: Holdings) -> Iterator[Finding]:

@@ -55,30 +55,51 @@ def nodes_of(link: Access, stack: ExitStack) -> Nodes:
         return Nodes([Node("", replica=False, link=link, seen=facts(link))])
     answering: list[Node] = []
     away: list[tuple[str, str]] = []
-    shards = link.shards
-    primaries = [shard.primary for shard in (*shards, *link.topology.spares)]
-    replicas = [address for shard in shards for address in shard.replicas]
-    for address in (*primaries, *replicas):
+    for address, replica in _known(link):
         node = stack.enter_context(Link(link.endpoint.at(address), timeout=ANSWER))
         try:
-            answering.append(Node(str(address), address in replicas, node, facts(node)))
+            answering.append(Node(str(address), replica, node, facts(node)))
         except (ServerUnavailable, CommandError) as error:
             away.append((str(address), str(error)))
-    return Nodes(answering, away, shards)
+    return Nodes(answering, away, link.shards)
+
+
+def _known(link: ClusterLink) -> list[tuple[Address, bool]]:
+    """All nodes, also those that have failed, and whether they are replicas; primaries first, by their slots."""
+    known = {shard.primary: False for shard in (*link.shards, *link.topology.spares)}
+    known |= {address: True for shard in link.shards for address in shard.replicas}
+    for address in list(known):
+        try:
+            with Link(link.endpoint.at(address), timeout=ANSWER) as node:
+                lines = str(node.call("CLUSTER", "NODES")).splitlines()
+        except (ServerUnavailable, CommandError):
+            continue
+        known |= {address: replica for address, replica in _told(lines, address) if address not in known}
+        break
+    return sorted(known.items(), key=lambda item: item[1])
+
+
+def _told(lines: Sequence[str], asked: Address) -> Iterator[tuple[Address, bool]]:
+    """`id host:port@bus,name flags ...` for each node; its address and whether it is a replica."""
+    for line in lines:
+        _, where, flags, *_ = line.split()
+        host, _, port = where.partition("@")[0].rpartition(":")
+        if not {"noaddr", "handshake"} & set(flags.split(",")):
+            yield Address(host or asked.host, int(port)), "slave" in flags.split(",")
 
 
 def on_each(nodes: Sequence[Node], check: Callable[[Node], Iterable[Finding]]) -> Iterator[Finding]:
     """A check on each node; a finding of all of them is said once, of some of them with their names."""
-    found: dict[Finding, list[Node]] = {}
+    found: dict[Finding, list[str]] = {}
     for node in nodes:
         for finding in check(node):
-            found.setdefault(finding, []).append(node)
-    for finding, where in found.items():
-        if len(nodes) == 1 and not nodes[0].name:
+            found.setdefault(finding, []).append(node.name)
+    for finding, names in found.items():
+        if names == [""]:
             yield finding
         else:
-            names = f"all {len(nodes)} nodes" if len(where) == len(nodes) else ", ".join(node.name for node in where)
-            yield replace(finding, message=f"{names}: {finding.message}")
+            where = f"all {len(nodes)} nodes" if len(names) == len(nodes) > 1 else ", ".join(names)
+            yield replace(finding, message=f"{where}: {finding.message}")
 
 
 def check_cluster(nodes: Nodes) -> Iterator[Finding]:
