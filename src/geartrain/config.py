@@ -39,6 +39,9 @@ class WorkerSettings:
             for only when it holds less than a batch.
         stop_deadline: seconds that a stop waits for running executions.
         history: executions that a registration's history keeps.
+        wait_replicas: replicas of each server (each shard) that are to have the effects of batches before these are
+            committed, and the commits; 0: nobody waits for them. About 20 ms of work share one wait.
+        wait_timeout: seconds, at the most 20, after which work goes on without them.
         local: on a cluster: nodes (`host:port,host:port`) of the one shard whose streams are taken; '': all are.
     """
 
@@ -53,4 +56,6 @@ class WorkerSettings:
     buffer_memory: int = 256 * 1024 * 1024
     stop_deadline: float = 30.0
     history: int = 100
+    wait_replicas: int = 0
+    wait_timeout: float = 1.0
     local: str = ""

@@ -1,14 +1,17 @@
-"""`geartrain serve --shards N`: an embedded cluster until it is stopped."""
+"""The command line and clusters: `geartrain serve --shards N`, and what the other commands say of a cluster."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 
 import pytest
 
-from geartrain.wire import Endpoint, Link
+from geartrain import keys
+from geartrain.client import Client
+from geartrain.wire import Endpoint, Link, access
 from support.processes import run_cli
 from support.waiting import wait_for
 
@@ -113,3 +116,127 @@ def is_gone(node: str) -> bool:
     except ConnectionError:
         return True
     return False
+
+
+SCRIPT = """
+GB("StreamReader").foreach(lambda x: execute("rpush", "seen", x["streamId"])).register("s:*")
+GB("KeysReader").foreach(lambda x: None).register("k:*")
+"""
+
+
+def commanded(url, *arguments, code=0):
+    """What a command prints on standard output."""
+    done = run_cli(*arguments, env={"GEARTRAIN_URL": url})
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def checks(url, name, code=0):
+    """(result, message) of doctor's findings of one check."""
+    document = json.loads(commanded(url, "doctor", "--json", code=code))
+    return [(item["result"], item["message"]) for item in document["checks"] if item["check"] == name]
+
+
+@pytest.mark.servers("valkey-9.1")
+def test_a_script_is_registered_shown_paused_and_removed_on_a_cluster(cluster, cli, tmp_path):
+    """Whichever node is named; `show` tells the lag of each shard."""
+    script = tmp_path / "app.py"
+    script.write_text(SCRIPT)
+    one, *_, other = cluster.urls
+    assert "session app: 2 added" in commanded(one, "register", str(script))
+    worker = cli("worker", env={"GEARTRAIN_URL": other})
+    worker.wait_for_line("^ready$")
+    commanded(other, "exec", "-c", "for i in range(9): execute('xadd', f's:{i}', '*', 'a', 1)")
+    wait_for(lambda: "9          9          0       0" in commanded(one, "ls"), 20)
+    assert worker.terminate() == 0
+    commanded(one, "exec", "-c", "for i in range(9): execute('xadd', f's:{i}', '*', 'a', 1)")
+    printed = commanded(other, "show", "StreamReader")
+    with access(Endpoint(cluster.url)) as link:
+        places = [str(link.shard_of(f"s:{number}")) for number in range(9)]
+        for shard in link.shards:
+            count = places.count(str(shard))
+            assert re.search(rf"^  {shard} +{count} +{count}$", printed, re.MULTILINE)
+    assert re.search(rf"^  s:3 +{places[3]} +1 +-$", printed, re.MULTILINE)
+    assert "paused" in commanded(one, "pause", "StreamReader")
+    assert "resumed" in commanded(other, "resume", "StreamReader")
+    commanded(one, "unregister", "--session", "app")
+    assert json.loads(commanded(other, "ls", "--json")) == []
+
+
+def test_doctor_has_nothing_against_a_cluster_but_what_it_lacks(cluster):
+    """Every node is checked; that nobody would take over for a primary is a warning."""
+    document = json.loads(commanded(cluster.url, "doctor", "--json"))
+    assert document["ok"]
+    assert sorted(item["node"] for item in document["nodes"]) == sorted(map(host_of, cluster.urls))
+    assert checks(cluster.url, "cluster")[0] == ("ok", "3 shards, 3 nodes; all slots are served")
+    result, message = checks(cluster.url, "cluster")[1]
+    assert result == "warning"
+    assert "have no replica" in message
+    ((result, message),) = checks(cluster.url, "server")
+    assert result == "ok"
+    assert message.startswith("all 3 nodes: ")
+
+
+def test_doctor_names_the_node_that_differs(cluster):
+    """A setting, a user's right: what is the same everywhere is said once."""
+    node, *others = cluster.nodes
+    node.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    node.call("ACL", "SETUSER", "alice", "on", ">secret", "~*", "&*", "+@all", "-xgroup")
+    for other in others:
+        other.call("ACL", "SETUSER", "alice", "on", ">secret", "~*", "&*", "+@all")
+    with Client(cluster.url) as client:
+        client.execute(SCRIPT, session="app")
+    url = cluster.url.replace("redis://", "redis://alice:secret@")
+    eviction = dict(checks(url, "eviction", code=1))
+    assert eviction["warning"].startswith(f"{host_of(node.url)}: maxmemory-policy is allkeys-lru")
+    names = eviction["ok"].partition(": ")[0].split(", ")
+    assert sorted(names) == sorted(host_of(other.url) for other in others)
+    refused = dict(checks(url, "permissions", code=1))["failed"]
+    assert refused.startswith(f"{host_of(node.url)}: user 'alice' is refused xgroup|create")
+
+
+@pytest.mark.servers("valkey-9.1")
+def test_doctor_names_nodes_that_are_away_and_slots_that_nobody_serves(cluster_flavour, make_cluster):
+    """A replica that is away is a risk; without its primary too, the shard's slots are of nobody."""
+    cluster = make_cluster(cluster_flavour, replicas=1)
+    primary = next(node for node in cluster.primaries() if node.id != cluster.primary_of(keys.VERSION).id)
+    replica = cluster.replicas_of(primary)[0]
+    assert all(result == "ok" for result, _ in checks(cluster.url, "cluster"))
+    cluster.kill(replica)
+    assert any(
+        result == "warning" and message.startswith(f"{host_of(replica.url)} does not answer")
+        for result, message in checks(cluster.url, "cluster")
+    )
+    cluster.kill(primary)
+    assert any(
+        result == "failed" and message.startswith(f"{host_of(primary.url)}, the primary of slots ")
+        for result, message in checks(cluster.url, "cluster", code=1)
+    )
+
+
+@pytest.mark.servers("valkey-9.1")
+def test_doctor_names_the_node_that_has_not_the_module(cluster_flavour, make_cluster):
+    """Its keys' events are captured by nobody: that fails where something is registered for keys."""
+    cluster = make_cluster(cluster_flavour, module={})
+    assert checks(cluster.url, "module") == [("ok", module) for _, module in checks(cluster.url, "module")]
+    node = cluster.nodes[0]
+    node.call("MODULE", "UNLOAD", "geartrain")
+    ((_, message),) = [item for item in checks(cluster.url, "module") if item[0] == "warning"]
+    assert f"not {host_of(node.url)}" in message
+
+
+def test_a_url_that_cannot_be_a_cluster_is_said(cluster):
+    """Another database than 0, by every command; nodes that do not answer are all named."""
+    done = run_cli("ls", "--url", f"{cluster.urls[0]}/3")
+    assert done.returncode == 2
+    assert "a cluster has only database 0" in done.stderr
+    assert [result for result, _ in checks(f"{cluster.urls[0]}/3", "connection", code=1)] == ["failed"]
+    done = run_cli("ls", "--url", "redis://127.0.0.1:1,127.0.0.1:2")
+    assert done.returncode == 3
+    assert "127.0.0.1:1: " in done.stderr
+    assert "127.0.0.1:2: " in done.stderr
+
+
+def host_of(url: str) -> str:
+    """`host:port`."""
+    return url.removeprefix("redis://")

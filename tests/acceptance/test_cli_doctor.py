@@ -337,9 +337,10 @@ def test_a_replica_fails_with_the_address_of_its_primary(fresh_server):
     assert f"redis://127.0.0.1:{primary.port}" in fixes[0]
 
 
-def test_a_node_of_a_cluster_fails(fresh_server):
-    """This version works with single servers, and says so instead of failing later with CROSSSLOT."""
+def test_a_node_that_is_no_cluster_yet_fails(fresh_server):
+    """It has no slots, so it takes no commands; it is reachable, though."""
     server = fresh_server(options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
     code, document = doctor(server.url)
     assert code == 1
-    assert any("cluster" in message for result, message, _ in found(document, "server") if result == "failed")
+    assert document["reachable"]
+    assert any("no slots" in message for result, message, _ in found(document, "connection") if result == "failed")

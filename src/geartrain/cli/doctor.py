@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from geartrain.cli.health import module, permissions, registry, server
 from geartrain.cli.health.finding import Finding, Result, failed, ok
+from geartrain.cli.health.nodes import Nodes, check_cluster, check_versions, nodes_of, on_each
 from geartrain.cli.options import json_option, url_option
 from geartrain.cli.output import print_json
 from geartrain.client import Client
-from geartrain.errors import CommandError, ServerUnavailable
-from geartrain.wire import Endpoint, Link
+from geartrain.errors import ArgumentError, CommandError, ServerUnavailable
+from geartrain.wire import Access, Endpoint, Link, access, topology_of
 
 DONE, FAILED, NOT_REACHABLE = 0, 1, 3
 
@@ -24,7 +26,7 @@ _MARKS = {Result.OK: ("ok", "green"), Result.WARNING: ("warning", "yellow"), Res
 @url_option()
 @json_option("the findings")
 def command(url: str | None, as_json: bool) -> int:
-    """Check the server, the permissions and what is registered; say what is missing and what to type.
+    """Check the server (or a cluster's nodes), permissions and what is registered; say what is missing, what to type.
 
     Exit codes: 0 nothing failed (there may be warnings), 1 something failed, 3 the server is not reachable.
     """
@@ -42,70 +44,103 @@ def command(url: str | None, as_json: bool) -> int:
 
 
 class _Report:
-    """All checks on one server, in order.
+    """All checks on one server, or on all nodes of a cluster, in order.
 
     Attributes:
-        reachable: whether the server answered, be it with a refusal.
+        reachable: whether a server answered, be it with a refusal.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.reachable = False
         self._endpoint = endpoint
-        self._seen = server.Facts()
+        self._nodes = Nodes([])
 
     def findings(self) -> Iterator[Finding]:
         """Each finding as soon as it is known."""
-        with Link(self._endpoint) as link:
-            try:
+        try:
+            self._say_hello()
+            self.reachable = True
+            yield ok("connection", f"{self._endpoint.shown} answers")
+            with access(self._endpoint) as link, ExitStack() as stack:
+                self._nodes = nodes_of(link, stack)
+                yield from self._checks(link)
+        except ServerUnavailable as error:
+            fix = None if self.reachable else "is the URL right, and the server running? `geartrain serve`"
+            yield failed("connection", str(error), fix)
+        except ArgumentError as error:
+            self.reachable = True
+            yield failed("connection", str(error))
+        except CommandError as error:
+            what = f"the server refuses {error.command}" if self.reachable else "the server refuses the login"
+            fix = permissions.CLUSTER_RULES if self.reachable else "--url redis://USER:PASSWORD@..."
+            self.reachable = True
+            yield failed("connection", f"{what}: {error.reply}", fix)
+
+    def _say_hello(self) -> None:
+        try:
+            with Link(self._endpoint) as link:
                 # Any answer will do: a user who may not PING is told so with the other permissions.
                 link.pipeline([("PING",)])
-                self.reachable = True
-                yield ok("connection", f"{self._endpoint.shown} answers")
-                yield from self._checks(link)
-            except ServerUnavailable as error:
-                fix = None if self.reachable else "is the URL right, and the server running? `geartrain serve`"
-                yield failed("connection", str(error), fix)
-            except CommandError as error:
-                self.reachable = True
-                yield failed(
-                    "connection", f"the server refuses the login: {error.reply}", "--url redis://USER:PASSWORD@..."
-                )
+        except CommandError:
+            # Perhaps because the URL is none for a cluster.
+            topology_of(self._endpoint)
+            raise
 
-    def _checks(self, link: Link) -> Iterator[Finding]:
-        self._seen = seen = server.facts(link)
-        yield from server.check_version(seen)
-        if server.is_cluster(seen):
-            return
-        held = self._holdings(link)
+    def _checks(self, link: Access) -> Iterator[Finding]:
+        nodes, each = self._nodes, self._nodes.answering
+        yield from check_cluster(nodes)
+        yield from check_versions(nodes)
+        yield from on_each(each, lambda node: server.check_version(node.seen))
+        if not nodes.shards:
+            yield from server.check_role(each[0].seen)
+        held, why = self._holdings(link)
         streams, keys_readers = (held.streams, held.keys_readers) if held else ((), 0)
-        yield from permissions.check_permissions(link, streams, keys_readers)
-        yield from server.check_notifications(link, seen, keys_readers)
-        yield from server.check_clock(link)
-        yield from server.check_persistence(seen)
-        yield from server.check_eviction(seen)
+        clustered = bool(nodes.shards)
+        may = permissions.check_permissions
+        yield from on_each(each, lambda node: may(node.link, streams, keys_readers, clustered=clustered))
+        yield from on_each(each, lambda node: server.check_notifications(node.link, node.seen, keys_readers))
+        yield from server.check_clock([(node.name, node.link) for node in each])
+        yield from on_each(each, lambda node: server.check_persistence(node.seen))
+        yield from on_each(each, lambda node: server.check_eviction(node.seen))
         if held is None:
-            yield failed("registrations", "the registry cannot be read: see permissions")
+            yield failed("registrations", f"the registry cannot be read: {why}")
             return
         yield from registry.check_registrations(held)
-        yield from module.check_module(link, seen, held)
+        yield from on_each(each, lambda node: module.check_module(node.link, node.seen, held, replica=node.replica))
+        yield from module.check_everywhere(nodes, held)
         yield from registry.check_python(held)
         yield from registry.check_signatures(held)
         yield from registry.check_workers(held)
 
-    def _holdings(self, link: Link) -> registry.Holdings | None:
-        """What is registered; None where the user may not read it."""
+    def _holdings(self, link: Access) -> tuple[registry.Holdings | None, str]:
+        """What is registered; or why it cannot be read."""
         try:
-            return registry.holdings(link)
+            return registry.holdings(link), ""
         except CommandError:
-            return None
+            return None, "see permissions"
+        except ServerUnavailable as error:
+            if not self._nodes.shards:
+                raise
+            return None, f"its shard is away: {error}"
 
     def document(self, findings: list[Finding]) -> dict[str, Any]:
         """For JSON."""
+        seen = self._nodes.answering[0].seen if self._nodes.answering else server.Facts()
         return {
             "url": self._endpoint.shown,
             "reachable": self.reachable,
             "ok": all(finding.result is not Result.FAILED for finding in findings),
-            "server": {"product": self._seen.product, "version": self._seen.version} if self.reachable else None,
+            "server": {"product": seen.product, "version": seen.version} if self.reachable else None,
+            "nodes": [
+                {
+                    "node": node.name,
+                    "role": "replica" if node.replica else "primary",
+                    "product": node.seen.product,
+                    "version": node.seen.version,
+                }
+                for node in self._nodes.answering
+                if node.name
+            ],
             "checks": [finding.as_dict() for finding in findings],
         }
 

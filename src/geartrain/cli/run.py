@@ -17,7 +17,7 @@ from geartrain.cli.output import note
 from geartrain.cli.plain import line
 from geartrain.cli.scripting import script_output, tell_submitted, warn
 from geartrain.cli.supervising import attend
-from geartrain.cli.tuning import processes_option
+from geartrain.cli.tuning import processes_option, replication_options
 from geartrain.cli.watching import News, Rates
 from geartrain.client import Client, Outcome
 from geartrain.config import Dialect, WorkerSettings
@@ -34,6 +34,7 @@ _STATUS = 1.0
 @url_option("The server. [default: $GEARTRAIN_URL, or an embedded server]")
 @server_options
 @processes_option
+@replication_options
 @session_option()
 @dialect_option()
 @click.pass_context
@@ -45,6 +46,7 @@ def command(
     directory: Path | None,
     module: bool,
     processes: int,
+    settings: WorkerSettings,
     session: str | None,
     dialect: Dialect,
 ) -> None:
@@ -67,7 +69,7 @@ def command(
         if not outcome.registered and not client.registrations():
             note(f"{script} registers nothing: there is nothing to wait for")
             return
-        _Run(client, server, processes).until_stopped()
+        _Run(client, server, processes, settings).until_stopped()
     note(_closing(outcome, server, client))
 
 
@@ -97,12 +99,14 @@ class _Run:
         client: of the server.
         server: the embedded one, or None.
         processes: workers to run.
+        settings: of the workers.
     """
 
-    def __init__(self, client: Client, server: EmbeddedServer | None, processes: int) -> None:
+    def __init__(self, client: Client, server: EmbeddedServer | None, processes: int, settings: WorkerSettings) -> None:
         self._client = client
         self._server = server
         self._processes = processes
+        self._settings = settings
         self._rates = Rates()
         self._news = News()
         self._looked = 0.0
@@ -114,7 +118,7 @@ class _Run:
             supervisor = Supervisor(
                 self._client.endpoint.url,
                 self._processes,
-                WorkerSettings(),
+                self._settings,
                 on_event=lambda event: display.say(str(event)),
                 on_output=display.on_output,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -39,6 +39,8 @@ _TUNABLES = (
     _Tunable("prefetch", 1, "RECORDS", "Records of one stream that are held in memory."),
     _Tunable("stop_deadline", 0, "SECONDS", "A stop waits this long for running executions."),
     _Tunable("history", 1, "COUNT", "Executions that `geartrain show` can list for each registration."),
+    _Tunable("wait_replicas", 0, "N", "Commit what N replicas of the server have; they are waited for."),
+    _Tunable("wait_timeout", 0.001, "SECONDS", "Go on after this time (at most 20), however many replicas answer."),
 )
 
 
@@ -64,15 +66,23 @@ def processes_option(function: F) -> F:
 
 
 def settings_options(function: F) -> F:
-    """The options of the table above, argument `settings: WorkerSettings`."""
+    """All options of the table above, argument `settings: WorkerSettings`."""
+    return _options(function, _TUNABLES)
 
+
+def replication_options(function: F) -> F:
+    """`--wait-replicas` and `--wait-timeout`, argument `settings: WorkerSettings`."""
+    return _options(function, [tunable for tunable in _TUNABLES if tunable.field.startswith("wait_")])
+
+
+def _options(function: F, tunables: Sequence[_Tunable]) -> F:
     @functools.wraps(function)
     def collect(*args: Any, **kwargs: Any) -> Any:
-        given = {tunable.field: kwargs.pop(tunable.field) for tunable in _TUNABLES}
+        given = {tunable.field: kwargs.pop(tunable.field) for tunable in tunables}
         return function(*args, settings=WorkerSettings(**given), **kwargs)
 
     decorated: Any = collect
-    for tunable in reversed(_TUNABLES):
+    for tunable in reversed(tunables):
         default = _DEFAULTS[tunable.field]
         kind = click.IntRange(int(tunable.least)) if isinstance(default, int) else _Number(tunable.least)
         decorated = click.option(

@@ -37,6 +37,7 @@ class RegistrationInfo:
         retried: tries that failed and were (or are being) tried again.
         dropped: key events that were lost because there was no room: in a worker's buffer, or, with the server module,
             because of `outboxLimit`.
+        unreplicated: executions whose effects too few replicas had acknowledged in time (`--wait-replicas`).
         records: records in succeeded executions.
         lag: entries of its streams, or key events in its outbox, that are not committed yet; None where that is not
             known: key events without the server module, no worker has found a stream yet, the server cannot tell, or a
@@ -64,6 +65,7 @@ class RegistrationInfo:
     aborted: int
     retried: int
     dropped: int
+    unreplicated: int
     records: int
     lag: int | None
     last_duration_ms: float
@@ -199,6 +201,7 @@ def _info(
         aborted=statistics.aborted,
         retried=statistics.retried,
         dropped=statistics.dropped + (hook.dropped if hook is not None else 0),
+        unreplicated=statistics.unreplicated,
         records=statistics.records,
         lag=_lag(store, record, hook),
         last_duration_ms=round(statistics.last_duration_us / 1000, 3),

@@ -15,7 +15,17 @@ from geartrain.wire import Argument, Script
 
 _REPORT = Script.of("geartrain.registry", "lua/report.lua")
 
-COUNTERS = ("triggered", "succeeded", "failed", "aborted", "retried", "dropped", "records", "duration_us")
+COUNTERS = (
+    "triggered",
+    "succeeded",
+    "failed",
+    "aborted",
+    "retried",
+    "dropped",
+    "unreplicated",
+    "records",
+    "duration_us",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +39,7 @@ class Statistics:
         aborted: how often the policy stopped the registration.
         retried: tries that failed and were (or are being) tried again.
         dropped: key events that were lost because the worker's buffer was full (best effort only).
+        unreplicated: executions whose effects too few replicas had acknowledged in time (`wait_replicas`).
         records: records in succeeded executions.
         duration_us: microseconds that executions took, in total.
         last_duration_us: microseconds that the last one took; where several shards execute, the longest of their last.
@@ -43,6 +54,7 @@ class Statistics:
     aborted: int = 0
     retried: int = 0
     dropped: int = 0
+    unreplicated: int = 0
     records: int = 0
     duration_us: int = 0
     last_duration_us: int = 0

@@ -29,6 +29,7 @@ from geartrain.wire import (
     Lane,
     Lanes,
     Link,
+    Short,
     access,
     is_passing,
     raise_for,
@@ -280,6 +281,14 @@ class Context:
             return self._attribution.step_error(at[0], at[1], error)
         except ServerUnavailable as error:
             return error
+
+    def wait_for_replicas(self, replicas: int, seconds: float) -> list[Short]:
+        """Wait until replicas have what this thread has sent since the last call (`wire.replication`)."""
+        if self._link is None:
+            return []
+        if self.pending:
+            self._abandon()
+        return self._link.wait_for_replicas(replicas, seconds)
 
     def channel(self) -> Channel:
         """The connected channel, with nothing pending on it."""

@@ -19,12 +19,14 @@ from geartrain.wire.cluster import ClusterLink
 from geartrain.wire.endpoint import Address, Endpoint
 from geartrain.wire.lanes import Lane, Lanes
 from geartrain.wire.link import Link
+from geartrain.wire.replication import LONGEST_WAIT, Short
 from geartrain.wire.scripts import Script
 from geartrain.wire.shard import Shard
 from geartrain.wire.slots import slot_of
 from geartrain.wire.topology import Topology, topology_of
 
 __all__ = [
+    "LONGEST_WAIT",
     "REDIRECTIONS",
     "Access",
     "Address",
@@ -39,6 +41,7 @@ __all__ = [
     "Link",
     "Script",
     "Shard",
+    "Short",
     "Topology",
     "access",
     "is_passing",

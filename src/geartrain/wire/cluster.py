@@ -36,6 +36,7 @@ from geartrain.wire.commandkeys import CommandKeys
 from geartrain.wire.endpoint import COMMAND_TIMEOUT, Address, Endpoint
 from geartrain.wire.lanes import Lanes
 from geartrain.wire.link import PIPELINE, Link
+from geartrain.wire.replication import Short, wait_for_replicas
 from geartrain.wire.scripts import Script, ScriptCall, evalsha, evaluate
 from geartrain.wire.shard import Shard
 from geartrain.wire.slots import slot_of
@@ -99,6 +100,7 @@ class ClusterLink:
         self._name = name
         self._timeout = timeout
         self._links: dict[Address, Link] = {}
+        self._lost_sent = False
         self._watched: tuple[Link, Channel] | None = None
         self._keys: CommandKeys | None = None
         self.lanes = Lanes(self)
@@ -422,6 +424,11 @@ class ClusterLink:
             raise ServerUnavailable(f"{self.endpoint.shown}: {reply.text}")
         raise_for(reply, command)
 
+    def wait_for_replicas(self, replicas: int, seconds: float) -> list[Short]:
+        """Wait until replicas have what was sent since the last call; `replication.wait_for_replicas` says more."""
+        lost, self._lost_sent = self._lost_sent, False
+        return wait_for_replicas(list(self._links.values()), replicas, seconds, lost=lost)
+
     def shard_gone(self, address: Address) -> None:
         """That node is no primary any more: whoever waits for it need not; called from another thread."""
         link = self._links.get(address)
@@ -434,6 +441,7 @@ class ClusterLink:
         self.topology.silent(address)
         link = self._links.pop(address, None)
         if link is not None:
+            self._lost_sent |= link.sent
             link.close()
 
     def _drop(self, batch: Iterable[_Routed]) -> None:
@@ -448,6 +456,7 @@ class ClusterLink:
         self.lanes.reset()
         links, self._links = self._links, {}
         for link in links.values():
+            self._lost_sent |= link.sent
             link.close()
 
     def __enter__(self) -> Self:

@@ -147,7 +147,8 @@ class Endpoint:
                 failed.append(error)
         if len(failed) == 1:
             raise failed[0]
-        each = "; ".join(f"{address}: {error.__cause__}" for address, error in zip(self.addresses, failed, strict=True))
+        why = [str(error.__cause__).rstrip(".") for error in failed]
+        each = "; ".join(f"{address}: {text}" for address, text in zip(self.addresses, why, strict=True))
         raise ServerUnavailable(f"no connection to any node of {self.shown}: {each}") from failed[-1]
 
     def _connect(self, pool: ConnectionPool | None, name: str | None) -> Channel:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from geartrain.errors import ServerUnavailable
 from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, raise_for
 from geartrain.wire.endpoint import COMMAND_TIMEOUT, Endpoint
+from geartrain.wire.replication import Short, wait_for_replicas
 from geartrain.wire.scripts import Script, ScriptCall, evalsha, evaluate
 from geartrain.wire.shard import Shard
 
@@ -33,6 +34,7 @@ class Link:
         self._name = name
         self._timeout = timeout
         self._channel: Channel | None = None
+        self._sent_on: Channel | None = None
         self._loaded: set[str] = set()
 
     @property
@@ -163,6 +165,8 @@ class Link:
     def send(self, packed: bytes) -> None:
         """Send packed commands; their replies are read by `replies`, all of them before anything else is sent."""
         channel = self.channel
+        if self._sent_on is None:
+            self._sent_on = channel
         try:
             channel.send(packed)
         except BaseException as error:
@@ -186,6 +190,22 @@ class Link:
         self.close()
         if isinstance(error, ServerUnavailable):
             raise ServerUnavailable(f"{self.endpoint.shown}: {error}") from error
+
+    @property
+    def sent(self) -> bool:
+        """Whether anything was sent since the last `forget_sent`."""
+        return self._sent_on is not None
+
+    def forget_sent(self) -> bool | None:
+        """Whether anything was sent since the last call; None: it was, and its connection is lost."""
+        channel, self._sent_on = self._sent_on, None
+        if channel is None:
+            return False
+        return True if channel is self._channel else None
+
+    def wait_for_replicas(self, replicas: int, seconds: float) -> list[Short]:
+        """Wait until replicas have what was sent since the last call; `replication.wait_for_replicas` says more."""
+        return wait_for_replicas([self], replicas, seconds)
 
     def abort(self) -> None:
         """Let the thread that uses the link, whatever it waits for, find the connection lost; from any thread."""

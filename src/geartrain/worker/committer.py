@@ -23,6 +23,7 @@ from geartrain.wire import Access, Argument, ErrorReply, Script, is_passing
 from geartrain.worker.leases import COMMIT, KEY_EVENTS
 from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
+from geartrain.worker.replication import Replication
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -39,6 +40,7 @@ class Committer:
         interval: seconds between two commits while there is work.
         lost: called with a partition whose lease is no longer ours.
         gone: called with a partition whose stream is gone.
+        replication: whether replicas are to have a commit before it counts.
 
     Attributes:
         counts_entries: whether the server keeps the number of entries that a group has read (since Redis 7.0).
@@ -51,12 +53,14 @@ class Committer:
         interval: float,
         lost: Callable[[Partition], None],
         gone: Callable[[Partition], None],
+        replication: Replication,
     ) -> None:
         self._link = link
         self._token = token
         self._interval = interval
         self._lost = lost
         self._gone = gone
+        self._replication = replication
         self._condition = threading.Condition()
         self._queue: list[Partition] = []
         self._refused: list[Partition] = []
@@ -141,6 +145,8 @@ class Committer:
                 partition.commit_queued = True
                 partition.committing = False
             raise
+        if self._replication:
+            self._replication.committed(self._link.wait_for_replicas)
         for (partition, done), reply in zip(batch, replies, strict=True):
             self._outcome(partition, done, reply)
             partition.committing = False

@@ -29,6 +29,7 @@ from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import Source, execute, explain
 from geartrain.worker.policy import Verdict, backoff
 from geartrain.worker.pool import Pool
+from geartrain.worker.replication import Replication
 from geartrain.worker.tally import Tally
 
 SLICE = 0.02
@@ -57,12 +58,14 @@ class Hooks:
         drained: a buffer that was full has room again.
         aborted: the policy stops the registration.
         failed: an execution failed: outcome, message, traceback (for the log).
+        replication: whether replicas are to have the effects before anything is committed.
     """
 
     progressed: Callable[[Partition], None]
     drained: Callable[[Partition], None]
     aborted: Callable[[Partition], None]
     failed: Callable[[Partition, str, str, str], None]
+    replication: Replication
 
 
 class Partition:
@@ -121,6 +124,8 @@ class Partition:
         self._closing = False
         self._buffer = Buffer(capacity, deployment.batch)
         self._batch: list[Any] = []
+        self._confirms = bool(hooks.replication)
+        self._unconfirmed: list[list[Any]] = []
         self._failures = 0
         self._outages = 0
         self._not_before = 0.0
@@ -276,6 +281,8 @@ class Partition:
             if drained:
                 self._hooks.drained(self)
             self._execute(run, deployment, context, until)
+            if self._unconfirmed:
+                self._confirm(context)
         if self._was_full:
             self._was_full = False
             self._hooks.drained(self)
@@ -369,10 +376,34 @@ class Partition:
         if count:
             self._tally.success(begin, duration, count, position)
         self._failures = self._outages = 0
+        self._advance(position, batch)
+        return True
+
+    def _advance(self, position: str, batch: list[Any]) -> None:
+        """The batch is executed; it is done at once, or when replicas have its effects."""
+        if self._confirms:
+            self._unconfirmed.append(batch)
+            return
         self.done = (position, self.done[1] + len(batch))
         if not self.commit_queued:
             self._hooks.progressed(self)
-        return True
+
+    def _confirm(self, context: Context) -> None:
+        """What was executed is done, when replicas have its effects; where these may be lost it is executed again."""
+        executed, self._unconfirmed = self._unconfirmed, []
+        try:
+            if not self._hooks.replication.confirmed(context.wait_for_replicas):
+                self._tally.count("unreplicated", len(executed))
+        except ServerUnavailable:
+            entries = [entry for batch in executed for entry in batch]
+            with self._lock:
+                later, self._batch = self._batch, []
+                self._outages += 1
+                self._not_before = time.monotonic() + backoff(self._outages)
+            self._put_back(entries + later)
+            return
+        self.done = (self._source.position(executed[-1]), self.done[1] + sum(map(len, executed)))
+        self._hooks.progressed(self)
 
     def _unavailable(self, batch: list[Any]) -> None:
         """The server cannot be reached: whatever the policy, the batch runs again when it can."""
@@ -392,7 +423,6 @@ class Partition:
             self._tally.failure(timing, verdict.value, (message, trace))
             if verdict is Verdict.CONTINUE:
                 self._failures = 0
-                self.done = (timing[3], self.done[1] + len(batch))
             else:
                 self._batch = batch
                 self._not_before = time.monotonic() + deployment.policy.interval
@@ -402,5 +432,5 @@ class Partition:
         if verdict is Verdict.ABORT:
             self._hooks.aborted(self)
         elif verdict is Verdict.CONTINUE:
-            self._hooks.progressed(self)
+            self._advance(timing[3], batch)
         return verdict is Verdict.CONTINUE

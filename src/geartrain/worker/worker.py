@@ -49,6 +49,7 @@ from geartrain.worker.partition import Hooks, Partition
 from geartrain.worker.policy import backoff
 from geartrain.worker.pool import Pool
 from geartrain.worker.readings import Readings
+from geartrain.worker.replication import Replication
 from geartrain.worker.reports import Reports
 from geartrain.worker.shards import Shards
 from geartrain.worker.tasks import Tasks
@@ -98,8 +99,7 @@ class Worker:
         self._settings = settings = settings or WorkerSettings()
         self._endpoint = endpoint
         self._on_ready = on_ready
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
+        self._stopping, self._wake = threading.Event(), threading.Event()
         self._news: deque[tuple[News, Partition]] = deque()
         self._troubles: deque[tuple[str, str]] = deque()
         self._link = self._connection("main")
@@ -110,15 +110,16 @@ class Worker:
         topology = topology_of(endpoint)
         self._shards = Shards(topology, settings.local)
         self._reading = Readings(endpoint, topology, self.id, settings, self._trouble, self._topology_doubtful)
+        replication = Replication(settings.wait_replicas, settings.wait_timeout)
         self._committer = Committer(
-            self._connection("commit"), self.id, settings.commit_interval, self._lost, self._gone
+            self._connection("commit"), self.id, settings.commit_interval, self._lost, self._gone, replication
         )
         self._discovery = Discovery(self._connection("discover"), settings.scan_interval, self._found)
         self._events = KeyEvents(self._connection("events"), self._trouble)
         self._tasks, self._deployments = Tasks(endpoint, self.id), Deployments(endpoint)
         self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
-        hooks = Hooks(self._committer.progressed, self._drained, self._aborted, self._failed)
+        hooks = Hooks(self._committer.progressed, self._drained, self._aborted, self._failed, replication)
         self._ownership = Ownership(settings, Leases(self._link, self.id, settings.lease_ttl), self._pool, hooks)
         self._members: dict[str, Member] = {}
         self._version, self._beaten, self._reassign = -1, 0.0, False
@@ -130,6 +131,8 @@ class Worker:
     def _connection(self, purpose: str) -> Access:
         # A silent network is noticed within the lease time.
         timeout = max(1.0, self._settings.lease_ttl / 3)
+        if self._settings.wait_replicas:
+            timeout += self._settings.wait_timeout
         return access(self._endpoint, f"geartrain:{purpose}:{self.id}", timeout)
 
     # -- life ----------------------------------------------------------------------------------------------------------

@@ -77,8 +77,8 @@ def test_a_cluster_has_only_database_0(cluster):
 
 def test_nodes_that_do_not_answer_are_all_named(place):
     """The message has every address that was tried, and not the password."""
-    client = Client("redis://user:secret@127.0.0.1:1,127.0.0.1:2,127.0.0.1:3")
-    with client, pytest.raises(ServerUnavailable) as caught:
+    url = "redis://user:secret@127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"
+    with Client(url) as client, pytest.raises(ServerUnavailable) as caught:
         client.registrations()
     for port in (1, 2, 3):
         assert f"127.0.0.1:{port}: " in str(caught.value)

@@ -24,7 +24,8 @@ def documented():
 
 def tried():
     """The commands that `doctor` tries, in the same way."""
-    trials = [*permissions._general(), *permissions._registry(b"k"), *permissions._stream("*", b"s")]
+    of_keys = [*permissions._registry(b"k"), *permissions._stream("*", b"s")]
+    trials = [*permissions._general(), *permissions._cluster(), *of_keys]
     return {trial.rule.partition("|")[0] for trial in trials}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from geartrain import __version__
 from geartrain.builder import Mode
 from geartrain.cli.health.finding import Finding, failed, ok, warning
+from geartrain.cli.health.nodes import Nodes
 from geartrain.cli.health.registry import Holdings
 from geartrain.cli.health.server import Facts
 from geartrain.errors import CommandError, GeartrainError
@@ -25,8 +26,8 @@ OLDEST = (7, 2)
 _LOAD = "`geartrain module --loadmodule` prints the line for the server's configuration; restart the server then"
 
 
-def check_module(link: Link, seen: Facts, held: Holdings) -> Iterator[Finding]:
-    """Ask the server for its hooks, which only the module can tell."""
+def check_module(link: Link, seen: Facts, held: Holdings, *, replica: bool = False) -> Iterator[Finding]:
+    """Ask the server for its hooks, which only the module can tell; a replica's wait for it to become a primary."""
     needed = _sync_registrations(held)
     try:
         module = read(link)
@@ -43,7 +44,26 @@ def check_module(link: Link, seen: Facts, held: Holdings) -> Iterator[Finding]:
     else:
         text = f"{loaded}; no mode='sync': {module.sync}"
         yield failed(CHECK, f"{text}; {needed[0]} needs it") if needed else warning(CHECK, text)
-    yield from _check_hooks(module.hooks.values())
+    if not replica:
+        yield from _check_hooks(module.hooks.values())
+
+
+def check_everywhere(nodes: Nodes, held: Holdings) -> Iterator[Finding]:
+    """Whether all nodes of a cluster have the module, where some have."""
+    has = {node.name: _has_module(node.link) for node in nodes.answering}
+    lacking = [name for name, loaded in has.items() if loaded is False]
+    if True in has.values() and lacking:
+        concerned = held.keys_readers or _sync_registrations(held)
+        text = f"some nodes have the module, and not {', '.join(lacking)}: what happens to keys there triggers nothing"
+        yield (failed if concerned else warning)(CHECK, text, _LOAD)
+
+
+def _has_module(link: Link) -> bool | None:
+    """None: we may not ask."""
+    try:
+        return read(link) is not None
+    except CommandError:
+        return None
 
 
 def _check_hooks(hooks: Iterable[Hook]) -> Iterator[Finding]:

@@ -19,6 +19,9 @@ from geartrain.wire import Argument, Command, ErrorReply, Link
 
 CHECK = "permissions"
 
+CLUSTER_RULES = "ACL SETUSER USER +cluster|slots +cluster|info +cluster|nodes +command"
+"""What grants a user what has to be asked before anything else."""
+
 _RETURN_1 = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
 """The SHA-1 of the Lua script `return 1`."""
 
@@ -38,17 +41,22 @@ class Trial:
     key: str = ""
 
 
-def check_permissions(link: Link, streams: Iterable[tuple[str, bytes]], keys_readers: int) -> Iterator[Finding]:
+def check_permissions(
+    link: Link, streams: Iterable[tuple[str, bytes]], keys_readers: int, *, clustered: bool
+) -> Iterator[Finding]:
     """Try what workers and `register` do.
+
+    A cluster's node that does not serve a key's slot checks permissions all the same before it says so.
 
     Args:
         link: a connection.
         streams: (pattern, stream or pattern) of each StreamReader registration.
         keys_readers: how many KeysReader registrations there are.
+        clustered: whether it is a node of a cluster.
     """
     user = _user(link)
     scratch = keys.VERSION.replace(b"version", b"doctor:" + secrets.token_hex(4).encode())
-    refused = _refused(link, [*_general(), *_registry(scratch)])
+    refused = _refused(link, [*_general(), *_registry(scratch), *(_cluster() if clustered else ())])
     link.pipeline([("DEL", scratch)])
     for pattern, stream in streams:
         refused += _refused(link, _stream(pattern, stream))
@@ -90,6 +98,19 @@ def _general() -> list[Trial]:
         Trial(("SCRIPT", "LOAD", "return 1"), "script|load"),
         _trial("EVAL", "return 1", "0"),
         _trial("EVALSHA", _RETURN_1, "0"),
+    ]
+
+
+def _cluster() -> list[Trial]:
+    """What is asked of a cluster's nodes besides; the answers change nothing, and TRACKING is off anyway."""
+    return [
+        Trial(("CLUSTER", "SLOTS"), "cluster|slots"),
+        Trial(("CLUSTER", "INFO"), "cluster|info"),
+        Trial(("CLUSTER", "NODES"), "cluster|nodes"),
+        Trial(("COMMAND", "COUNT"), "command"),
+        Trial(("CLIENT", "TRACKING", "OFF"), "client|tracking"),
+        _trial("HELLO"),
+        _trial("ASKING"),
     ]
 
 

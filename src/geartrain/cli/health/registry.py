@@ -12,7 +12,7 @@ from geartrain.errors import BadSignature, PythonMismatch, RegistryError
 from geartrain.registry import Parcel, Registration, Session, Status, Store
 from geartrain.registry.code import PYTHON, SECRET_VARIABLE, check
 from geartrain.text import to_bytes
-from geartrain.wire import Link
+from geartrain.wire import Access
 from geartrain.worker.membership import Member, live
 
 
@@ -40,11 +40,12 @@ class Holdings:
         return sum(item.reader is Reader.KEYS for item in self.registrations.values())
 
 
-def holdings(link: Link) -> Holdings:
+def holdings(link: Access) -> Holdings:
     """Read the registry.
 
     Raises:
         CommandError: the user is not permitted to.
+        ServerUnavailable: the shard that has it is away.
     """
     store = Store(link)
     snapshot = store.snapshot()

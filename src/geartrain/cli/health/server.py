@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,13 +59,8 @@ def facts(link: Link) -> Facts:
     return Facts(info, settings)
 
 
-def is_cluster(seen: Facts) -> bool:
-    """Whether it is a node of a cluster, where nothing else needs to be checked in this version."""
-    return "cluster" in (seen.info.get("server_mode"), seen.info.get("redis_mode"))
-
-
 def check_version(seen: Facts) -> Iterator[Finding]:
-    """Product, version, cluster mode and role."""
+    """Product and version."""
     numbers = re.match(r"(\d+)\.(\d+)", seen.version)
     if numbers is None:
         yield warning("server", "the server does not tell its version (INFO is refused); Redis 6.2 is the oldest")
@@ -75,8 +70,10 @@ def check_version(seen: Facts) -> Iterator[Finding]:
         yield failed("server", f"{name} is too old; Redis 6.2 or Valkey 7.2 is the oldest", "upgrade the server")
     else:
         yield ok("server", name)
-    if is_cluster(seen):
-        yield failed("server", "it is a node of a cluster, and this version works with single servers")
+
+
+def check_role(seen: Facts) -> Iterator[Finding]:
+    """Whether the only server is one that takes writes."""
     if seen.info.get("role") == "slave":
         primary = f"{seen.info.get('master_host')}:{seen.info.get('master_port')}"
         yield failed(
@@ -118,22 +115,40 @@ def check_notifications(link: Link, seen: Facts, keys_readers: int) -> Iterator[
         yield warning(check, text, set_all)
 
 
-def check_clock(link: Link) -> Iterator[Finding]:
-    """How far our clock is from the server's."""
+def check_clock(links: Sequence[tuple[str, Link]]) -> Iterator[Finding]:
+    """How far our clock is from the servers'.
+
+    Args:
+        links: each server's name and connection; '' is the name of the only one.
+    """
+    differences = []
+    for name, link in links:
+        measured = _clock_difference(link)
+        where = f"{name}: " if name else ""
+        whose = f"{name}'s" if name else "the server's"
+        if measured is None:
+            yield failed("clock", f"{where}TIME is refused: see permissions")
+            continue
+        difference, uncertain = measured
+        if abs(difference) > _CLOCK_TOLERANCE + uncertain:
+            text = f"this machine's clock is {-difference:+.1f} s from {whose}; times in `show` are off by that"
+            yield warning("clock", text, "synchronise the clocks (NTP)")
+        else:
+            differences.append(abs(difference))
+    if differences and len(differences) == len(links):
+        text = "the server's" if len(links) == 1 else f"those of all {len(links)} nodes, or nearer"
+        yield ok("clock", f"{max(differences) * 1000:.0f} ms from {text}")
+
+
+def _clock_difference(link: Link) -> tuple[float, float] | None:
+    """Seconds that the server's clock is ahead of ours, and how wrong that may be; None: it does not tell."""
     before = time.time()
     reply = _or_none(link, "TIME")
     after = time.time()
     if reply is None:
-        yield failed("clock", "TIME is refused: see permissions")
-        return
-    difference = int(reply[0]) + int(reply[1]) / 1e6 - (before + after) / 2
+        return None
     # Half a round trip is what the measurement cannot see.
-    uncertain = (after - before) / 2
-    if abs(difference) > _CLOCK_TOLERANCE + uncertain:
-        text = f"this machine's clock is {-difference:+.1f} s from the server's; times in `show` are off by that"
-        yield warning("clock", text, "synchronise the clocks (NTP)")
-    else:
-        yield ok("clock", f"{abs(difference) * 1000:.0f} ms from the server's")
+    return int(reply[0]) + int(reply[1]) / 1e6 - (before + after) / 2, (after - before) / 2
 
 
 def check_persistence(seen: Facts) -> Iterator[Finding]:
