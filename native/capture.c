@@ -10,6 +10,7 @@
 #include "migration.h"
 #include "outbox.h"
 #include "slots.h"
+#include "subscription.h"
 #include "sync.h"
 
 enum { NAMES = 256, NAME_LENGTH = 64, SPARE_JOBS = 256, MOST_DEPTH = 8 };
@@ -285,14 +286,13 @@ static int is_deletion(int class, const char *name) {
 }
 
 static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
-    if (hooks_count() == 0 || is_replica || is_loading || migration_brings(key)) return REDISMODULE_OK;
-    int db = RM_GetSelectedDb(ctx);
     size_t length;
     const char *bytes = RM_StringPtrLen(key, &length);
+    if (!hooks_may_match(bytes) || is_replica || is_loading || migration_brings(key)) return REDISMODULE_OK;
     if (length >= sizeof PREFIX - 1 && memcmp(bytes, PREFIX, sizeof PREFIX - 1) == 0) return REDISMODULE_OK;
     if (is_deletion(class, name) && migration_took(ctx, key)) return REDISMODULE_OK;
     Event event = {ctx, name, key, class, -1, NULL};
-    hooks_matching(db, bytes, length, note, &event);
+    hooks_matching(RM_GetSelectedDb(ctx), bytes, length, note, &event);
     if (event.name != NULL) {
         RM_FreeString(NULL, event.name);
         counters.events++;
@@ -337,6 +337,7 @@ static void on_swap(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
 static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)event, (void)sub, (void)data;
     if (slots_changed(ctx)) hooks_forget_outboxes();
+    subscription_settle();
 }
 
 const char *capture_tag(RedisModuleCtx *ctx) {
@@ -356,14 +357,7 @@ int capture_load(RedisModuleCtx *ctx) {
     field_value = constant("value");
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
     is_followed = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_AOF) != 0 || is_replica;
-    int classes = REDISMODULE_NOTIFY_GENERIC | REDISMODULE_NOTIFY_STRING | REDISMODULE_NOTIFY_LIST |
-                  REDISMODULE_NOTIFY_SET | REDISMODULE_NOTIFY_HASH | REDISMODULE_NOTIFY_ZSET |
-                  REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED | REDISMODULE_NOTIFY_STREAM |
-                  REDISMODULE_NOTIFY_MODULE;
-    if (migration_load(ctx) != REDISMODULE_OK ||
-        RM_SubscribeToKeyspaceEvents(ctx, classes, on_event) != REDISMODULE_OK) {
-        return REDISMODULE_ERR;
-    }
+    if (migration_load(ctx) != REDISMODULE_OK || subscription_load(ctx, on_event) != REDISMODULE_OK) return REDISMODULE_ERR;
     return events_listen(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, on_role) &&
                    events_listen(ctx, REDISMODULE_EVENT_LOADING, on_loading) &&
                    events_listen(ctx, REDISMODULE_EVENT_FLUSHDB, on_flush) &&
@@ -375,6 +369,7 @@ int capture_load(RedisModuleCtx *ctx) {
 }
 
 void capture_info(RedisModuleInfoCtx *ctx) {
+    subscription_info(ctx);
     RM_InfoAddFieldULongLong(ctx, "events_matched", counters.events);
     RM_InfoAddFieldULongLong(ctx, "events_captured", counters.captured);
     RM_InfoAddFieldULongLong(ctx, "events_executed", counters.executed);
