@@ -88,7 +88,7 @@ def run(plan: Plan) -> Page:
         loads = scale.measure(arena, plan.sizes, plan.scale_rounds, plan.idle, _say)
         sets = spec_example.measure(arena, plan.rounds, _say)
         server = arena.redis.info("server")
-    costs = writes.measure(plan.rounds, plan.window / 2, _say)
+    costs = writes.measure(plan.rounds, 2 * plan.window, _say)
     shards = cluster.measure(plan.entries // 4, plan.rounds, _say)
     return Page(
         tables=[

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 import redis
 
@@ -28,14 +29,12 @@ DEPTH = 500
 MANY = 10_000
 """Registrations of which one matches."""
 
-SHARES = 5
-"""Parts that a round's window is cut into: what slows the machine for a while slows neighbours in time alike."""
-
 RATE = 200
 """Events a second where their way to the function is measured."""
 
 BARE = "bare server"
 NO_MATCH = "module, nothing matches"
+OTHER_EVENTS = "module, hooks for other events only"
 SYNC_EMPTY = "sync, empty function"
 SYNC_NO_VALUE = "sync, empty, readValue=False"
 SYNC_EXECUTE = "sync, one execute"
@@ -57,11 +56,13 @@ def _script(text: str) -> Callable[[str], None]:
     return submit
 
 
-def _hooks(*patterns: str) -> Callable[[str], None]:
+def _hooks(*patterns: str, **fields: str) -> Callable[[str], None]:
+    more = [word for field in fields.items() for word in field]
+
     def set_hooks(url: str) -> None:
         pipeline = redis.Redis.from_url(url).pipeline(transaction=False)
         for number, pattern in enumerate(patterns):
-            pipeline.execute_command("GEARTRAIN.HOOK", "SET", f"bench:{number}", "1", "pattern", pattern)
+            pipeline.execute_command("GEARTRAIN.HOOK", "SET", f"bench:{number}", "1", "pattern", pattern, *more)
         pipeline.execute()
 
     return set_hooks
@@ -73,6 +74,7 @@ def contestants() -> Mapping[str, Callable[[str], None] | None]:
     return {
         BARE: None,
         NO_MATCH: _hooks("order:*"),
+        OTHER_EVENTS: _hooks("order:*", events="hset"),
         MANY_NO_MATCH: _hooks(*others),
         SYNC_EMPTY: _script(EMPTY_SCRIPT),
         SYNC_NO_VALUE: _script(NO_VALUE_SCRIPT),
@@ -87,7 +89,7 @@ class Load:
     """What was measured with one of them, one value for each round.
 
     Attributes:
-        rates: writes a second, pipelined; SHARES values for each round.
+        rates: writes a second, pipelined.
         halves: microseconds of a single write, median.
         tails: the same, 99th percentile.
     """
@@ -116,15 +118,14 @@ def measure(rounds: int, window: float, say: Callable[[str], None]) -> Series:
     with ExitStack() as stack:
         urls = {name: stack.enter_context(_server(setup)) for name, setup in contestants().items()}
         for number in range(1, rounds + 1):
-            for _ in range(SHARES):
-                for name, url in urls.items():
-                    series.loads[name].rates.append(_rate(_load(url, window / SHARES, DEPTH)))
+            for load, rate in zip(series.loads.values(), _together(list(urls.values()), window), strict=True):
+                load.rates.append(rate)
             for name, url in urls.items():
-                _one_by_one(url, series.loads[name], window / 2)
+                _one_by_one(url, series.loads[name], window / 8)
                 say(f"writes {number}/{rounds}: {name}: {count(series.loads[name].rates[-1])}/s")
     with _working() as url:
         for number in range(1, rounds + 1):
-            series.way.append(_way(url, round(RATE * window * 2)))
+            series.way.append(_way(url, round(RATE * window / 2)))
             say(f"writes {number}/{rounds}: from SET to an async function: p50 {median(series.way[-1]):.0f} us")
     return series
 
@@ -144,21 +145,28 @@ def _one_by_one(url: str, load: Load, window: float) -> None:
     load.tails.append(single["p99"])
     connection = redis.Redis.from_url(url)
     # Nobody empties the outboxes here.
-    for key in connection.scan_iter("geartrain:*outbox*"):
+    for key in connection.scan_iter("geartrain:*outbox*", count=1000):
         connection.unlink(key)
 
 
-def _rate(result: Mapping[str, float]) -> float:
-    return result["writes"] / result["seconds"]
+def _together(urls: list[str], window: float) -> list[float]:
+    """Writes a second, pipelined, of each; about `window` seconds of each."""
+    result = _peer("alternating_sets", str(window * len(urls)), str(DEPTH), *urls)
+    return [result["writes"] / seconds for seconds in result["seconds"]]
 
 
 def _load(url: str, seconds: float, depth: int) -> Mapping[str, float]:
-    command = [sys.executable, "-m", "benchmarks.peers.pipelined_set", url, str(seconds), str(depth)]
+    result: Mapping[str, float] = _peer("pipelined_set", url, str(seconds), str(depth))
+    return result
+
+
+def _peer(name: str, *arguments: str) -> Any:
+    """What a client prints."""
+    command = [sys.executable, "-m", f"benchmarks.peers.{name}", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Broken(f"pipelined_set: exit code {done.returncode}: {done.stderr[-500:]}")
-    result: Mapping[str, float] = json.loads(done.stdout)
-    return result
+        raise Broken(f"{name}: exit code {done.returncode}: {done.stderr[-500:]}")
+    return json.loads(done.stdout)
 
 
 # -- from a write to its function --------------------------------------------------------------------------------------
@@ -230,10 +238,11 @@ def gates(series: Series) -> list[Gate]:
 
 
 METHOD = f"""\
-Each contestant is a server of its own, the same executable, without persistence; they are measured in turn, {SHARES}
-times a round, by a client that sends {DEPTH} packed `SET`s of ten bytes at a time and counts replies; and once a round
-by one that sends one `SET` at a time. No worker runs: captured events stay in the outbox, which
-is emptied between the rounds.
+Each contestant is a server of its own, the same executable, without persistence. One client is connected to all of
+them and alternates between them, in another order each time, in slices of some ten milliseconds: 20 times {DEPTH}
+packed `SET`s of ten bytes, whose replies it counts. What slows the machine for a while slows all of them alike: a ratio, one
+for each round, is one of summed times. Once a round a client sends one `SET` at a time to each. No worker runs:
+captured events stay in the outbox, which is emptied between the rounds.
 """
 
 TRAPS = """\

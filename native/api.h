@@ -272,6 +272,7 @@ typedef struct {
 #define GEARTRAIN_OPTIONAL(X)                                                                                          \
     X(AvoidReplicaTraffic, int, (void))                                                                               \
     X(ClusterCanAccessKeysInSlot, int, (int))                                                                          \
+    X(UnsubscribeFromKeyspaceEvents, int, (RedisModuleCtx *, int, RedisModuleNotificationFunc))                        \
 
 #define GEARTRAIN_DECLARE(name, result, parameters) extern result(*RM_##name) parameters;
 GEARTRAIN_NEEDED(GEARTRAIN_DECLARE)

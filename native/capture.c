@@ -10,6 +10,7 @@
 #include "migration.h"
 #include "outbox.h"
 #include "slots.h"
+#include "subscription.h"
 #include "sync.h"
 
 enum { NAMES = 256, NAME_LENGTH = 64, SPARE_JOBS = 256, MOST_DEPTH = 8 };
@@ -23,14 +24,19 @@ typedef struct Job {
     RedisModuleString *key;
     int type;
     int depth;
-    RedisModuleString *event;
+    RedisModuleString *event; /* its name: one of `names`, or the job's own */
+    const char *name;         /* the same, as bytes */
+    int owns_event;
 } Job;
 
 /* Names of events as strings of the server, made once: there are some dozens. */
-static struct {
+typedef struct {
     char text[NAME_LENGTH];
     RedisModuleString *string;
-} names[NAMES];
+} Name;
+
+static Name names[NAMES];
+static Name *last_name = names; /* most often the next one is the same */
 
 static RedisModuleString *type_names[8], *field_event, *field_key, *field_type, *field_value;
 static const char *const TYPE_NAMES[8] = {"none", "string", "list", "hash", "set", "zset", "module", "stream"};
@@ -55,8 +61,9 @@ int capture_active(void) {
 
 /* -- names -------------------------------------------------------------------------------------------------------- */
 
-/* The event's name as a string: kept, or (more than NAMES different ones, or a long one) made for this job alone. */
-static RedisModuleString *name_string(const char *event) {
+/* The event's name as a string that stays; NULL where it is a long one, or one of more than NAMES. */
+static const Name *name_of(const char *event) {
+    if (last_name->string != NULL && strcmp(last_name->text, event) == 0) return last_name;
     size_t length = strlen(event);
     uint64_t hash = hash_bytes(HASH_BEGIN, event, length);
     for (unsigned probe = 0; length < NAME_LENGTH && probe < 8; probe++) {
@@ -65,9 +72,9 @@ static RedisModuleString *name_string(const char *event) {
             memcpy(names[at].text, event, length + 1);
             names[at].string = RM_CreateString(NULL, event, length);
         }
-        if (strcmp(names[at].text, event) == 0) return RM_HoldString(NULL, names[at].string);
+        if (strcmp(names[at].text, event) == 0) return last_name = &names[at];
     }
-    return RM_CreateString(NULL, event, length);
+    return NULL;
 }
 
 /* -- jobs --------------------------------------------------------------------------------------------------------- */
@@ -83,7 +90,7 @@ static Job *new_job(void) {
 static void free_job(void *data) {
     Job *job = data;
     RM_FreeString(NULL, job->key);
-    RM_FreeString(NULL, job->event);
+    if (job->owns_event) RM_FreeString(NULL, job->event);
     hook_release(job->hook);
     if (spare_count >= SPARE_JOBS) {
         RM_Free(job);
@@ -200,7 +207,7 @@ static void run_job(RedisModuleCtx *ctx, void *data) {
     counters.executed++;
     hook->captured++;
     sync_at_depth(job->depth);
-    sync_event(ctx, hook, RM_StringPtrLen(job->event, NULL), job->key, job->type);
+    sync_event(ctx, hook, job->name, job->key, job->type);
 }
 
 /* -- events ------------------------------------------------------------------------------------------------------- */
@@ -211,7 +218,8 @@ typedef struct {
     RedisModuleString *key;
     int class;
     int type; /* -1: not looked up yet */
-    RedisModuleString *name;
+    const Name *name; /* NULL: not looked for yet, or it has none */
+    int found;        /* whether a hook wants it */
 } Event;
 
 /* The key's type at this moment. Most classes of events tell; for the others the key is looked up. */
@@ -250,6 +258,12 @@ static int wants(const Hook *hook, Event *event) {
                                                      list_has(&hook->types, TYPE_NAMES[type_of(event)]));
 }
 
+static void name_job(Job *job, const Event *event) {
+    job->owns_event = event->name == NULL;
+    job->event = event->name != NULL ? event->name->string : RM_CreateString(NULL, event->event, strlen(event->event));
+    job->name = event->name != NULL ? event->name->text : RM_StringPtrLen(job->event, NULL);
+}
+
 static void note(Hook *hook, void *data) {
     Event *event = data;
     if (!wants(hook, event)) return;
@@ -263,15 +277,16 @@ static void note(Hook *hook, void *data) {
         }
         if (hook->error != NULL && hook->sync == NULL) return;
     }
-    if (event->name == NULL) event->name = name_string(event->event);
+    if (event->name == NULL) event->name = name_of(event->event);
+    event->found = 1;
     Job *job = new_job();
     *job = (Job){
         .hook = hook,
         .key = RM_HoldString(NULL, event->key),
-        .event = RM_HoldString(NULL, event->name),
         .type = type_of(event),
         .depth = depth,
     };
+    name_job(job, event);
     hook_hold(hook);
     if (RM_AddPostNotificationJob(event->ctx, run_job, job, free_job) != REDISMODULE_OK) {
         /* A replica or a server that loads: its primary, or its past, has captured this. */
@@ -285,18 +300,14 @@ static int is_deletion(int class, const char *name) {
 }
 
 static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
-    if (hooks_count() == 0 || is_replica || is_loading || migration_brings(key)) return REDISMODULE_OK;
-    int db = RM_GetSelectedDb(ctx);
     size_t length;
     const char *bytes = RM_StringPtrLen(key, &length);
+    if (!hooks_may_match(bytes) || is_replica || is_loading || migration_brings(key)) return REDISMODULE_OK;
     if (length >= sizeof PREFIX - 1 && memcmp(bytes, PREFIX, sizeof PREFIX - 1) == 0) return REDISMODULE_OK;
     if (is_deletion(class, name) && migration_took(ctx, key)) return REDISMODULE_OK;
-    Event event = {ctx, name, key, class, -1, NULL};
-    hooks_matching(db, bytes, length, note, &event);
-    if (event.name != NULL) {
-        RM_FreeString(NULL, event.name);
-        counters.events++;
-    }
+    Event event = {ctx, name, key, class, -1, NULL, 0};
+    hooks_matching(RM_GetSelectedDb(ctx), bytes, length, note, &event);
+    counters.events += (unsigned)event.found;
     return REDISMODULE_OK;
 }
 
@@ -337,6 +348,7 @@ static void on_swap(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
 static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)event, (void)sub, (void)data;
     if (slots_changed(ctx)) hooks_forget_outboxes();
+    subscription_settle();
 }
 
 const char *capture_tag(RedisModuleCtx *ctx) {
@@ -356,14 +368,7 @@ int capture_load(RedisModuleCtx *ctx) {
     field_value = constant("value");
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
     is_followed = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_AOF) != 0 || is_replica;
-    int classes = REDISMODULE_NOTIFY_GENERIC | REDISMODULE_NOTIFY_STRING | REDISMODULE_NOTIFY_LIST |
-                  REDISMODULE_NOTIFY_SET | REDISMODULE_NOTIFY_HASH | REDISMODULE_NOTIFY_ZSET |
-                  REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED | REDISMODULE_NOTIFY_STREAM |
-                  REDISMODULE_NOTIFY_MODULE;
-    if (migration_load(ctx) != REDISMODULE_OK ||
-        RM_SubscribeToKeyspaceEvents(ctx, classes, on_event) != REDISMODULE_OK) {
-        return REDISMODULE_ERR;
-    }
+    if (migration_load(ctx) != REDISMODULE_OK || subscription_load(ctx, on_event) != REDISMODULE_OK) return REDISMODULE_ERR;
     return events_listen(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, on_role) &&
                    events_listen(ctx, REDISMODULE_EVENT_LOADING, on_loading) &&
                    events_listen(ctx, REDISMODULE_EVENT_FLUSHDB, on_flush) &&
@@ -375,6 +380,7 @@ int capture_load(RedisModuleCtx *ctx) {
 }
 
 void capture_info(RedisModuleInfoCtx *ctx) {
+    subscription_info(ctx);
     RM_InfoAddFieldULongLong(ctx, "events_matched", counters.events);
     RM_InfoAddFieldULongLong(ctx, "events_captured", counters.captured);
     RM_InfoAddFieldULongLong(ctx, "events_executed", counters.executed);

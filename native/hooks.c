@@ -5,6 +5,7 @@
 
 #include "hash.h"
 #include "match.h"
+#include "subscription.h"
 #include "sync.h"
 
 enum { BUCKETS = 16384 };
@@ -18,6 +19,8 @@ typedef struct Database {
     int number;
     Index *index;
 } Database;
+
+unsigned hooks_first_bytes[257];
 
 static Slot *slots[BUCKETS];
 static size_t hook_count;
@@ -45,6 +48,11 @@ static Slot **slot_of(int db, const char *id, size_t length) {
     return slot;
 }
 
+static unsigned *first_byte_of(const Hook *hook) {
+    int byte = index_first_byte(hook->pattern.bytes, hook->pattern.length);
+    return &hooks_first_bytes[byte < 0 ? 256 : byte];
+}
+
 static void remove_slot(Slot **at) {
     Slot *slot = *at;
     Hook *hook = slot->hook;
@@ -53,6 +61,8 @@ static void remove_slot(Slot **at) {
     RM_Free(slot);
     hook_count--;
     if (database != NULL) index_remove(database->index, hook->pattern.bytes, hook->pattern.length, hook);
+    (*first_byte_of(hook))--;
+    subscription_doubt();
     if (hook->mode == MODE_SYNC) sync_del(hook);
     hook->dead = 1;
     hook_hold(hook);
@@ -73,6 +83,8 @@ int hooks_put(Hook *hook) {
     *slot = (Slot){*at, hook};
     *at = slot;
     hook_count++;
+    (*first_byte_of(hook))++;
+    subscription_want(hook);
     if (hook->mode != MODE_SYNC) return 1;
     if (sync_reason() != NULL) hook_error(hook, sync_reason());
     else sync_set(hook);

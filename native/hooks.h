@@ -10,6 +10,14 @@
 #include "api.h"
 #include "hook.h"
 
+/* How many patterns match only keys that begin with that byte; the last: how many match others. For hooks_may_match. */
+extern unsigned hooks_first_bytes[257];
+
+/* Whether a hook of any database may match a key: most events end here. `key` ends with a NUL. */
+static inline int hooks_may_match(const char *key) {
+    return hooks_first_bytes[256] > 0 || hooks_first_bytes[(unsigned char)key[0]] > 0;
+}
+
 /* The hooks of a key's database that match it. Calls `found` for each; none of them may be removed meanwhile. */
 void hooks_matching(int db, const char *key, size_t length, void (*found)(Hook *hook, void *data), void *data);
 

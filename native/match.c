@@ -121,6 +121,12 @@ static size_t ending_of(const char *pattern, size_t length) {
     return 0;
 }
 
+int index_first_byte(const char *pattern, size_t length) {
+    char literal[LONGEST];
+    size_t rest;
+    return beginning_of(pattern, length, literal, &rest) > 0 ? (unsigned char)literal[0] : -1;
+}
+
 static uint64_t hash_backwards(const char *end, size_t length) {
     uint64_t hash = ENDING_BEGIN;
     for (size_t i = 1; i <= length; i++) hash = hash_byte(hash, (unsigned char)end[-(ptrdiff_t)i]);

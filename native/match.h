@@ -31,6 +31,9 @@ void index_remove(Index *index, const char *pattern, size_t length, void *item);
 /* Call `found` for each item whose pattern matches the key, in no order. It must not change the index. */
 void index_find(const Index *index, const char *key, size_t length, void (*found)(void *item, void *data), void *data);
 
+/* The byte that a key begins with where the pattern matches it, or -1: it may be any. */
+int index_first_byte(const char *pattern, size_t length);
+
 size_t index_size(const Index *index);
 
 #endif

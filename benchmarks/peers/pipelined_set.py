@@ -26,15 +26,13 @@ OK = b"+OK\r\n"
 def main() -> None:
     """Write for so many seconds."""
     url, seconds, depth = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-    parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname, parts.port or 6379))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    packed = [b"".join(_set(random.randrange(KEYS)) for _ in range(depth)) for _ in range(ROUNDS)]
+    connection = connect(url)
+    packed = [b"".join(set_command(random.randrange(KEYS)) for _ in range(depth)) for _ in range(ROUNDS)]
     times = []
     begin = now = time.perf_counter()
     while now - begin < seconds:
         started = now
-        _exchange(connection, packed[len(times) % ROUNDS], len(OK) * depth)
+        exchange(connection, packed[len(times) % ROUNDS], len(OK) * depth)
         now = time.perf_counter()
         times.append(now - started)
     ordered = sorted(times)
@@ -48,11 +46,21 @@ def main() -> None:
     )  # fmt: skip
 
 
-def _set(number: int) -> bytes:
+def set_command(number: int) -> bytes:
+    """A packed `SET`."""
     return b"*3\r\n$3\r\nSET\r\n$12\r\nuser:%07d\r\n$10\r\nxxxxxxxxxx\r\n" % number
 
 
-def _exchange(connection: socket.socket, request: bytes, length: int) -> None:
+def connect(url: str) -> socket.socket:
+    """A connection that sends at once."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port or 6379))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def exchange(connection: socket.socket, request: bytes, length: int) -> None:
+    """Send, and wait for so many bytes of replies."""
     connection.sendall(request)
     while length > 0:
         received = len(connection.recv(1 << 16))
