@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 SCRIPT = """
+import os
 import redis
 
 CONNECTIONS = {}
@@ -30,10 +31,10 @@ def sink():
     return CONNECTIONS['sink']
 
 def streamed(r):
-    sink().rpush('effects:' + streamKey(), r['n'])
+    sink().rpush('effects:' + streamKey(), f"{r['n']} {os.getpid()}")
 
 def keyed(r):
-    sink().rpush('effects:' + r['key'], r['value'])
+    sink().rpush('effects:' + r['key'], f"{r['value']} {os.getpid()}")
 
 GB('StreamReader').foreach(streamed).register('load:stream:*', batch=5, duration=20, name='streams')
 GB().foreach(keyed).register('load:key:*', eventTypes=['set'], snapshot=True, name='keys')
@@ -113,14 +114,22 @@ class ClusterLoad:
             thread.join(30)
 
 
-def effects_of(sink: Link, name: str) -> list[int]:
-    """The numbers whose functions ran, in order, repetitions included."""
-    return [int(text) for text in sink.call("LRANGE", f"effects:{name}", 0, -1)]
+def effects_of(sink: Link, name: str) -> list[tuple[int, int]]:
+    """(number, process) of each call of the function, in order, repetitions included."""
+    return [tuple(map(int, line.split())) for line in sink.call("LRANGE", f"effects:{name}", 0, -1)]  # type: ignore[misc]
+
+
+def first_effects(sink: Link, name: str) -> dict[int, int]:
+    """The process that was the first to execute each number, in the order in which that happened."""
+    found: dict[int, int] = {}
+    for number, pid in effects_of(sink, name):
+        found.setdefault(number, pid)
+    return found
 
 
 def missing(sink: Link, acknowledged: dict[str, list[int]]) -> dict[str, list[int]]:
     """What was acknowledged and has no effect, by name."""
-    found = {name: sorted(set(numbers) - set(effects_of(sink, name))) for name, numbers in acknowledged.items()}
+    found = {name: sorted(set(numbers) - first_effects(sink, name).keys()) for name, numbers in acknowledged.items()}
     return {name: numbers for name, numbers in found.items() if numbers}
 
 
@@ -128,8 +137,12 @@ def out_of_order(sink: Link, names: Sequence[str]) -> dict[str, tuple[int, int]]
     """The first two numbers whose first effects came in the wrong order, by name."""
     found = {}
     for name in names:
-        first = list(dict.fromkeys(effects_of(sink, name)))
-        wrong = next((pair for pair in pairwise(first) if pair[0] > pair[1]), None)
+        wrong = next((pair for pair in pairwise(first_effects(sink, name)) if pair[0] > pair[1]), None)
         if wrong is not None:
             found[name] = wrong
     return found
+
+
+def owner_changes(sink: Link, name: str) -> int:
+    """How often another process went on with what comes next: with two owners at the same time, again and again."""
+    return sum(before != after for before, after in pairwise(first_effects(sink, name).values()))
