@@ -240,9 +240,9 @@ def gates(series: Series) -> list[Gate]:
 METHOD = f"""\
 Each contestant is a server of its own, the same executable, without persistence. One client is connected to all of
 them and alternates between them, in another order each time, in slices of some ten milliseconds: 20 times {DEPTH}
-packed `SET`s of ten bytes, whose replies it counts. What slows the machine for a while slows all of them alike: a ratio, one
-for each round, is one of summed times. Once a round a client sends one `SET` at a time to each. No worker runs:
-captured events stay in the outbox, which is emptied between the rounds.
+packed `SET`s of ten bytes, whose replies it counts. What slows the machine for a while slows all of them alike: a
+ratio, one for each round, is one of summed times. Once a round a client sends one `SET` at a time to each. No worker
+runs: captured events stay in the outbox, which is emptied between the rounds.
 """
 
 TRAPS = """\

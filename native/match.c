@@ -32,8 +32,10 @@ struct Index {
     size_t size;
     Entry *neither;
     uint32_t beginnings[LONGEST + 1], endings[LONGEST + 1]; /* how many entries have a literal of that length */
-    size_t longest_beginning, longest_ending;
+    size_t longest_ending;
     uint32_t first_bytes[256]; /* how many beginnings begin with that byte */
+    /* The longest of those that there have been since there were none: a key's bytes behind that are not hashed. */
+    uint8_t longest_of[256];
 };
 
 /* Where hashes of endings begin: a beginning and an ending of the same bytes are not the same. */
@@ -185,9 +187,10 @@ static size_t longest(const uint32_t *lengths) {
 static void count_literal(Index *index, const Entry *entry, int by) {
     if (entry->kind == BEGINNING) {
         index->beginnings[entry->literal] += (uint32_t)by;
-        index->longest_beginning = longest(index->beginnings);
-        size_t first = entry->pattern[0] == '\\' && entry->length > 1;
-        index->first_bytes[(unsigned char)entry->pattern[first]] += (uint32_t)by;
+        size_t first = (unsigned char)entry->pattern[entry->pattern[0] == '\\' && entry->length > 1];
+        index->first_bytes[first] += (uint32_t)by;
+        if (index->first_bytes[first] == 0) index->longest_of[first] = 0;
+        else if (entry->literal > index->longest_of[first]) index->longest_of[first] = (uint8_t)entry->literal;
     } else if (entry->kind == ENDING) {
         index->endings[entry->literal] += (uint32_t)by;
         index->longest_ending = longest(index->endings);
@@ -256,7 +259,8 @@ static void look(const Index *index, uint64_t hash, size_t literal, Kind kind, c
 void index_find(const Index *index, const char *key, size_t length, void (*found)(void *item, void *data), void *data) {
     Search search = {key, length, found, data};
     if (length > 0 && index->first_bytes[(unsigned char)key[0]] > 0) {
-        size_t most = length < index->longest_beginning ? length : index->longest_beginning;
+        size_t most = index->longest_of[(unsigned char)key[0]];
+        if (most > length) most = length;
         uint64_t hash = HASH_BEGIN;
         for (size_t i = 1; i <= most; i++) {
             hash = hash_byte(hash, (unsigned char)key[i - 1]);
