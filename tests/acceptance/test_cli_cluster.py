@@ -11,6 +11,7 @@ import pytest
 
 from geartrain import keys
 from geartrain.client import Client
+from geartrain.server import find_module
 from geartrain.wire import Endpoint, Link, access
 from support.processes import run_cli
 from support.waiting import wait_for
@@ -217,12 +218,16 @@ def test_doctor_names_nodes_that_are_away_and_slots_that_nobody_serves(cluster_f
 @pytest.mark.servers("valkey-9.1")
 def test_doctor_names_the_node_that_has_not_the_module(cluster_flavour, make_cluster):
     """Its keys' events are captured by nobody: that fails where something is registered for keys."""
-    cluster = make_cluster(cluster_flavour, module={})
-    assert checks(cluster.url, "module") == [("ok", module) for _, module in checks(cluster.url, "module")]
-    node = cluster.nodes[0]
-    node.call("MODULE", "UNLOAD", "geartrain")
-    ((_, message),) = [item for item in checks(cluster.url, "module") if item[0] == "warning"]
-    assert f"not {host_of(node.url)}" in message
+    cluster = make_cluster(cluster_flavour, options={"enable-module-command": "local"})
+    lacking, *others = cluster.nodes
+    for node in others:
+        node.call("MODULE", "LOAD", str(find_module()))
+    assert f"not {host_of(lacking.url)}: " in dict(checks(cluster.url, "module"))["warning"]
+    with Client(cluster.url) as client:
+        client.execute(SCRIPT, session="app")
+    assert f"not {host_of(lacking.url)}: " in dict(checks(cluster.url, "module", code=1))["failed"]
+    lacking.call("MODULE", "LOAD", str(find_module()))
+    assert {result for result, _ in checks(cluster.url, "module")} == {"ok"}
 
 
 def test_a_url_that_cannot_be_a_cluster_is_said(cluster):

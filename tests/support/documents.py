@@ -38,9 +38,8 @@ from geartrain.config import Dialect
 from geartrain.pipeline import compile_pipeline
 from geartrain.runtime import EXECUTES
 from geartrain.server import EmbeddedServer
-from geartrain.server.configuration import free_port
 from support.processes import GEARTRAIN, CapturedProcess, environment
-from support.servers import require_module
+from support.servers import require_module, stable_port
 from support.waiting import wait_for
 
 PORT = "6380"
@@ -162,7 +161,7 @@ class Story(AbstractContextManager["Story"]):
         self._document = document
         self._text = document.read_text()
         self._directory = directory
-        self._port = str(free_port())
+        self._port = str(stable_port())
         self._env: dict[str, str] = {}
         self._stack = ExitStack()
 

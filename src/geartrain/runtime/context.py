@@ -282,6 +282,11 @@ class Context:
         except ServerUnavailable as error:
             return error
 
+    def forget_sent(self) -> None:
+        """What this thread has sent before need not be waited for."""
+        if self._link is not None:
+            self._link.forget_sent()
+
     def wait_for_replicas(self, replicas: int, seconds: float) -> list[Short]:
         """Wait until replicas have what this thread has sent since the last call (`wire.replication`)."""
         if self._link is None:

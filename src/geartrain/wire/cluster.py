@@ -427,7 +427,17 @@ class ClusterLink:
     def wait_for_replicas(self, replicas: int, seconds: float) -> list[Short]:
         """Wait until replicas have what was sent since the last call; `replication.wait_for_replicas` says more."""
         lost, self._lost_sent = self._lost_sent, False
-        return wait_for_replicas(list(self._links.values()), replicas, seconds, lost=lost)
+        try:
+            return wait_for_replicas(list(self._links.values()), replicas, seconds, lost=lost)
+        except ServerUnavailable:
+            self.topology.suspect()
+            raise
+
+    def forget_sent(self) -> None:
+        """What was sent before need not be waited for."""
+        self._lost_sent = False
+        for link in self._links.values():
+            link.forget_sent()
 
     def shard_gone(self, address: Address) -> None:
         """That node is no primary any more: whoever waits for it need not; called from another thread."""

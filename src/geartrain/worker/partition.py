@@ -280,6 +280,9 @@ class Partition:
                     self._was_full = False
             if drained:
                 self._hooks.drained(self)
+            if self._confirms:
+                # What was executed in vain will be executed again: nobody has to wait for it.
+                context.forget_sent()
             self._execute(run, deployment, context, until)
             if self._unconfirmed:
                 self._confirm(context)

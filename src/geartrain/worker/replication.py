@@ -61,7 +61,7 @@ class Replication:
             self._tell(f"the server refuses it ({error}): grant +wait")
             return False
         for item in short:
-            self._tell(f"{item.acknowledged} of {item.server} have acknowledged within {self._timeout:g} s")
+            self._tell(f"{item.acknowledged} of {item.server} acknowledged within {self._timeout:g} s")
         return not short
 
     def committed(self, wait: Wait) -> None:
@@ -76,5 +76,5 @@ class Replication:
             if time.monotonic() < self._told + _INTERVAL:
                 return
             self._told = time.monotonic()
-        text = "%d replicas are to have effects and commits, and %s; a failover now may lose them"
+        text = "wait_replicas is %d, and %s: a failover now may lose effects of what is committed"
         logger.warning(text, self.replicas, what)

@@ -30,6 +30,7 @@ INFO = RegistrationInfo(
     aborted=0,
     retried=0,
     dropped=0,
+    unreplicated=0,
     records=0,
     lag=0,
     last_duration_ms=0.0,

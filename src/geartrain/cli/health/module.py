@@ -13,7 +13,9 @@ from geartrain.cli.health.nodes import Nodes
 from geartrain.cli.health.registry import Holdings
 from geartrain.cli.health.server import Facts
 from geartrain.errors import CommandError, GeartrainError
-from geartrain.registry.hooks import Hook, is_forbidden, read
+from geartrain.registry import Hook, Module, Snapshot
+from geartrain.registry.hooks import differences
+from geartrain.registry.modules import is_forbidden, read
 from geartrain.server import find_module
 from geartrain.text import shown
 from geartrain.wire import Link
@@ -45,7 +47,17 @@ def check_module(link: Link, seen: Facts, held: Holdings, *, replica: bool = Fal
         text = f"{loaded}; no mode='sync': {module.sync}"
         yield failed(CHECK, f"{text}; {needed[0]} needs it") if needed else warning(CHECK, text)
     if not replica:
+        yield from _check_missing(module, held)
         yield from _check_hooks(module.hooks.values())
+
+
+def _check_missing(module: Module, held: Holdings) -> Iterator[Finding]:
+    """Hooks that the registry asks for and nobody has installed yet."""
+    snapshot = Snapshot(0, held.registrations, held.status)
+    missing = sorted(item.id for item in differences(module, snapshot)[0])
+    if missing:
+        text = f"{', '.join(missing)} not installed yet: what happens meanwhile triggers nothing"
+        yield warning(CHECK, text, "geartrain worker  (workers install them within two seconds)")
 
 
 def check_everywhere(nodes: Nodes, held: Holdings) -> Iterator[Finding]:

@@ -137,6 +137,7 @@ def _registry(scratch: bytes) -> list[Trial]:
         ("LRANGE", scratch, 0, 0),
         ("LTRIM", scratch, 0, 0),
         ("SADD", scratch, "1"),
+        ("SREM", scratch, "1"),
         ("SMEMBERS", scratch),
         ("XADD", scratch, "*", "field", "1"),
         ("DEL", scratch),
