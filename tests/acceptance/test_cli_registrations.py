@@ -91,6 +91,7 @@ def test_ls_as_json_has_the_documented_fields(geartrain, shop):
         "aborted": 0,
         "retried": 0,
         "dropped": 0,
+        "unreplicated": 0,
         "records": 0,
         "lag": None,
         "last_duration_ms": 0.0,

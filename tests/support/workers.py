@@ -69,7 +69,8 @@ return redis.call('RPUSH', KEYS[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4] 
 
 def record(r, tag=''):
     stream = streamKey()
-    effects = b'effects:{%s}:%s' % (hash_tag(to_bytes(stream)), to_bytes(stream))
+    # Braces by their numbers: scripts that begin with this are formatted.
+    effects = b'effects:%c%s%c:%s' % (123, hash_tag(to_bytes(stream)), 125, to_bytes(stream))
     execute('eval', WRITE, 2, effects, stream, 'geartrain:recorder', r['streamId'], os.getpid(), tag or '-')
 """
 """The head of scripts that record their effects: `record` pushes, in one step with a look at the offset that is

@@ -68,6 +68,11 @@ class RunningWorker:
         return {item.key[1]: len(item._buffer) for item in list(self.worker._ownership.open.values())}
 
     @property
+    def listens_for(self) -> set[str]:
+        """The registrations whose key events it has been asked to listen for."""
+        return {listener.partition.key[0] for listener in self.worker._events._listeners}
+
+    @property
     def closing(self) -> bool:
         """Whether it is giving partitions up."""
         return self.worker._ownership.closing

@@ -20,10 +20,14 @@ class Shards:
 
     Args:
         topology: shared with all connections; a thread that meets a redirection or a dead node makes it stale.
+
+    Attributes:
+        clustered: whether there is a cluster.
         local: nodes (`host:port,host:port`) of the one shard whose streams this worker takes; '': it takes all.
     """
 
     def __init__(self, topology: Topology, local: str = "") -> None:
+        self.clustered = topology.clustered
         self._topology = topology
         self._local = LocalShard(local) if local else None
         self._version = topology.version

@@ -155,7 +155,10 @@ class Worker:
                 wait = self._pause()
             except ServerUnavailable as error:
                 failures += 1
-                wait = min(backoff(failures), self._settings.lease_ttl / 4)
+                wait = backoff(failures)
+                if self._shards.clustered:
+                    # Other shards may be there, and leases on them to be kept.
+                    wait = min(wait, self._settings.lease_ttl / 4)
                 self._capture.soon()
                 self._keep_leases()
                 logger.warning("the server is away, next try in %.1f s: %s", wait, error)

@@ -312,7 +312,7 @@ def test_a_registration_that_comes_hears_what_comes_after_it_is_live(place):
     ):
         note = keys_reader().foreach(lambda record: execute("rpush", "out:events", record["event"]))
         registration = place.register(note, "*", eventTypes=[event], session=event)
-        wait_for(lambda registration=registration: place.client.show(registration).owner == worker.id)
+        wait_for(lambda registration=registration: registration in worker.listens_for)
         wait_for(lambda: worker.worker._events.ready)
         place.link.call(*command)
     assert place.seen(3, "out:events") == ["hset", "lpush", "sadd"]
