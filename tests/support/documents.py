@@ -39,7 +39,7 @@ from geartrain.pipeline import compile_pipeline
 from geartrain.runtime import EXECUTES
 from geartrain.server import EmbeddedServer
 from support.processes import GEARTRAIN, CapturedProcess, environment
-from support.servers import require_module, stable_port
+from support.servers import cluster_port, require_module
 from support.waiting import wait_for
 
 PORT = "6380"
@@ -161,7 +161,7 @@ class Story(AbstractContextManager["Story"]):
         self._document = document
         self._text = document.read_text()
         self._directory = directory
-        self._port = str(stable_port())
+        self._port = str(cluster_port())
         self._env: dict[str, str] = {}
         self._stack = ExitStack()
 

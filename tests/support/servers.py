@@ -106,6 +106,15 @@ def stable_port() -> int:
     return port
 
 
+def cluster_port(nodes: int = 3) -> int:
+    """The first of some ports in a row that are free, as are those of the nodes' cluster bus, 10000 above."""
+    chance = random.SystemRandom()
+    while True:
+        port = chance.randrange(11_000, 19_900)
+        if all(is_free(port + number + bus) for number in range(nodes) for bus in (0, 10_000)):
+            return port
+
+
 class SharedServer:
     """A server that many tests use one after the other; `reset` gives it to the next one as if it were new.
 
