@@ -196,11 +196,13 @@ class Lanes:
     def _at(self, slot: int) -> Lane:
         lane = self._by_slot[slot]
         if lane is None:
-            address = self._link.topology.address_of(slot)
-            lane = self._lanes.get(address)
-            if lane is None:
-                lane = self._lanes[address] = Lane(address)
-            self._by_slot[slot] = lane
+            lane = self._by_slot[slot] = self._to(self._link.topology.address_of(slot))
+        return lane
+
+    def _to(self, address: Address) -> Lane:
+        lane = self._lanes.get(address)
+        if lane is None:
+            lane = self._lanes[address] = Lane(address)
         return lane
 
     def _look_if_changed(self) -> None:
@@ -214,9 +216,14 @@ class Lanes:
             return
         topology = self._link.topology
         topology.refresh_if_stale()
+        if topology.changes == self._changes:
+            return
+        self.reset()
         # Read before the addresses are: a change between the two is seen the next time.
         self._changes = topology.changes
-        self.reset()
+        # All at once: keys of users are in all slots, and a slot that is looked up costs as much as a command.
+        for first, last, address in topology.spans():
+            self._by_slot[first : last + 1] = [self._to(address)] * (last + 1 - first)
 
     def _drop(self) -> None:
         """Replies may still be on their way: none of these connections can be used again."""
@@ -229,3 +236,4 @@ class Lanes:
         self._order.clear()
         self._lanes.clear()
         self._by_slot = [None] * SLOTS
+        self._changes = -1

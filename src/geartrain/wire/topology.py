@@ -116,6 +116,11 @@ class Topology:
         """
         return self._patches.get(slot) or self.shard_of(slot).primary
 
+    def spans(self) -> list[tuple[int, int, Address]]:
+        """All answers of `address_of`: (first slot, last slot, where they are served); what comes later counts."""
+        spans = [(first, last, shard.primary) for shard in self._shards for first, last in shard.slots]
+        return spans + [(slot, slot, address) for slot, address in dict(self._patches).items()]
+
     def listen(self, listener: Listener) -> None:
         """Tell it of primaries that are gone, as long as it lives."""
         with self._listening:
@@ -186,8 +191,9 @@ class Topology:
             if time.monotonic() < self._fresh_until:
                 return
             self.stale = False
-            self._patches = {}
-            self.changes += 1
+            if self._patches:
+                self._patches = {}
+                self.changes += 1
             self._ask()
             self._fresh_until = time.monotonic() + QUIET
 

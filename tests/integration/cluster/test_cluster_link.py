@@ -141,6 +141,18 @@ def test_a_bound_link_refuses_users_keys_of_other_shards(link: ClusterLink):
     assert link.call("GET", elsewhere) is None
 
 
+def test_nodes_that_are_asked_again_and_tell_nothing_new_change_nothing(link: ClusterLink):
+    """Workers ask each second; what is looked up for each slot stays, until a slot is elsewhere."""
+    topology = link.topology
+    before = topology.changes
+    wait_for(lambda: (topology.suspect(), topology.refresh_if_stale()) and not topology.stale)
+    assert topology.changes == before
+    slot, other = key_slot(b"k"), next(shard for shard in link.shards if shard != link.shard_of(b"k"))
+    topology.moved(slot, other.primary)
+    assert topology.changes > before
+    assert link.lanes.gather(put(link, [("SET", "k", 1)])) == ["OK"]
+
+
 def test_commands_follow_a_slot_that_moves(make_cluster):
     """While it moves key by key (ASK), and when it has moved (MOVED); a link that knew the old owner too."""
     cluster = make_cluster(shards=3)
