@@ -9,9 +9,9 @@ import pytest
 from redis.crc import key_slot
 
 from geartrain.errors import ArgumentError, GeartrainError
-from geartrain.keys import slot_tag
+from geartrain.keys import SLOTS, slot_tag
 from geartrain.server import EmbeddedCluster, EmbeddedServer, holds_cluster
-from geartrain.server.clusternodes import SLOTS, ClusterNode
+from geartrain.server.clusternodes import ClusterNode
 from support.servers import VALKEY, required
 from support.waiting import wait_for
 

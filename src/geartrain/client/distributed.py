@@ -21,11 +21,10 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from redis.crc import key_slot
-
 from geartrain.builder import Reader, RunRequest, Step
 from geartrain.config import Dialect
 from geartrain.errors import CodeError, CommandError, GeartrainError
+from geartrain.keys import slot_of
 from geartrain.pipeline import compile_pipeline, cut
 from geartrain.readers import reads_one_key
 from geartrain.registry.code import PYTHON
@@ -69,7 +68,7 @@ class Distributed:
         topology_of(self._endpoint).refresh()
         with access(self._endpoint, "geartrain:run") as link:
             if reads_one_key(request):
-                results = perform(job, self._endpoint, Share(key_slot(request.pattern.encode())))
+                results = perform(job, self._endpoint, Share(slot_of(request.pattern)))
             else:
                 helpers = self._helpers(link)
                 shares = shares_of(request.reader, [shard.tag for shard in link.shards], helpers)
@@ -127,7 +126,7 @@ def shares_of(reader: Reader, tags: Sequence[str], helpers: int) -> list[Share]:
         helpers: how many workers may help.
     """
     of = max(1, helpers // len(tags)) if reader is Reader.KEYS else 1
-    return [Share(key_slot(tag.encode()), number, of) for tag in tags for number in range(of)]
+    return [Share(slot_of(tag), number, of) for tag in tags for number in range(of)]
 
 
 class _Parts:

@@ -17,12 +17,11 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from redis.crc import key_slot
-
 from geartrain.errors import CommandError, GeartrainError
+from geartrain.keys import SLOTS, slot_of
 from geartrain.server import clusternodes, slotmoves
 from geartrain.server.clusterforming import introduce, replicate, share_slots
-from geartrain.server.clusternodes import SLOTS, ClusterNode
+from geartrain.server.clusternodes import ClusterNode
 from geartrain.server.embedded import STOP_TIMEOUT
 from geartrain.server.module import NO_OPTIONS
 from geartrain.server.noderecipe import Recipe, check_size, node_options, stop_all
@@ -129,7 +128,7 @@ class EmbeddedCluster:
         Raises:
             GeartrainError: no node that answers serves it: its primary has ended, and no replica has taken over yet.
         """
-        slot = key if isinstance(key, int) else key_slot(key.encode() if isinstance(key, str) else key)
+        slot = key if isinstance(key, int) else slot_of(key)
         owner = clusternodes.owner_of(slot, clusternodes.claims(self.nodes))
         if owner is None:
             raise GeartrainError(f"no node serves slot {slot} now: wait_ok() waits until a replica has taken over")

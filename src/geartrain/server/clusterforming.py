@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from geartrain.server.clusternodes import SLOTS, ClusterNode, wait_until
+from geartrain.keys import SLOTS
+from geartrain.server.clusternodes import ClusterNode, wait_until
 from geartrain.server.configuration import HOST
 from geartrain.wire import ErrorReply, raise_for
 

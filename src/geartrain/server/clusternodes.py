@@ -16,8 +16,6 @@ from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.server.embedded import EmbeddedServer
 from geartrain.wire import Argument, Endpoint, Link
 
-SLOTS = 16384
-
 ANSWER_TIMEOUT = 5.0
 """Seconds without a byte after which a node counts as one that does not answer (a process that is stopped, say)."""
 

@@ -22,7 +22,6 @@ from geartrain.wire.link import Link
 from geartrain.wire.replication import LONGEST_WAIT, Short
 from geartrain.wire.scripts import Script
 from geartrain.wire.shard import Shard
-from geartrain.wire.slots import slot_of
 from geartrain.wire.topology import Topology, topology_of
 
 __all__ = [
@@ -49,6 +48,5 @@ __all__ = [
     "pack_all",
     "parse",
     "raise_for",
-    "slot_of",
     "topology_of",
 ]

@@ -21,6 +21,7 @@ import hiredis
 
 from geartrain import keys
 from geartrain.errors import CommandError, ServerUnavailable
+from geartrain.keys import slot_of
 from geartrain.wire.channel import (
     REDIRECTIONS,
     Argument,
@@ -39,7 +40,6 @@ from geartrain.wire.link import PIPELINE, Link
 from geartrain.wire.replication import Short, wait_for_replicas
 from geartrain.wire.scripts import Script, ScriptCall, evalsha, evaluate
 from geartrain.wire.shard import Shard
-from geartrain.wire.slots import slot_of
 from geartrain.wire.topology import Topology
 
 PATIENCE = 5.0

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from geartrain.errors import ForeignShard
+from geartrain.keys import SLOTS, slot_of
 from geartrain.wire.channel import Argument, ErrorReply
 from geartrain.wire.endpoint import Address
 from geartrain.wire.link import Link
-from geartrain.wire.slots import SLOTS, slot_of
 
 if TYPE_CHECKING:
     from geartrain.wire.cluster import ClusterLink

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from redis.crc import REDIS_CLUSTER_HASH_SLOTS
-
-from geartrain.keys import slot_tag
+from geartrain.keys import SLOTS, slot_tag
 from geartrain.wire.endpoint import Address
 
-LAST_SLOT: int = REDIS_CLUSTER_HASH_SLOTS - 1
+LAST_SLOT = SLOTS - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,6 @@ class Committer:
         self._queue: list[Partition] = []
         self._refused: list[Partition] = []
         self._refused_until = 0.0
-        self._busy = False
         self._stopping = False
         self.counts_entries = True
         self._thread = threading.Thread(target=self._run, name="geartrain-commit", daemon=True)

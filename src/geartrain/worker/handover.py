@@ -18,9 +18,10 @@ from typing import Any
 
 from geartrain import keys
 from geartrain.errors import ServerUnavailable
+from geartrain.keys import slot_of
 from geartrain.readers.entries import fields_of, id_parts
 from geartrain.text import to_bytes
-from geartrain.wire import ClusterLink, ErrorReply, Shard, Topology, slot_of
+from geartrain.wire import ClusterLink, ErrorReply, Shard, Topology, is_passing
 
 PATIENCE = 30.0
 """Seconds that an event waits for older ones of other outboxes, at the most: one of them may be out of reach."""
@@ -52,7 +53,7 @@ class Handover:
             return
         now = time.monotonic()
         self._waiting_since = self._waiting_since or now
-        latest = max((id_parts(entry_id) for _, entry_id in arrived), default=(0, 0))
+        latest = max(id_parts(entry_id) for _, entry_id in arrived)
         if now - self._waiting_since < PATIENCE and self._is_behind(latest[0], link):
             raise Behind(f"{self._registration}: events of a moved key wait for those before the move")
         self._waiting_since = 0.0
@@ -85,6 +86,9 @@ class Handover:
         group = keys.group(self._registration)
         for name, reply in zip(others, link.pipeline([("XINFO", "GROUPS", name) for name in others]), strict=True):
             if isinstance(reply, ErrorReply):
+                if is_passing(reply):
+                    # Its shard cannot tell now.
+                    return True
                 # No such stream any more: it was emptied.
                 continue
             done = _offset(reply, group)

@@ -20,11 +20,12 @@ from geartrain import keys
 from geartrain.builder.requests import KeysArguments
 from geartrain.errors import GeartrainError
 from geartrain.glob import compiled
+from geartrain.keys import slot_of
 from geartrain.readers.values import read_values
 from geartrain.registry import Registration
 from geartrain.runtime import Context
 from geartrain.text import to_bytes, to_text
-from geartrain.wire import Access, Address, ClusterLink, slot_of
+from geartrain.wire import Access, Address, ClusterLink
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.ear import LOOK, Ear
 from geartrain.worker.notifications import Missing, classes_for

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from geartrain.builder.requests import KeysArguments
+from geartrain.keys import slot_of
 from geartrain.readers.entries import fields_of
 from geartrain.readers.values import encoded_value, has_value, read_values
 from geartrain.runtime import Context
 from geartrain.text import to_bytes
-from geartrain.wire import ClusterLink, slot_of
+from geartrain.wire import ClusterLink
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.handover import Handover
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from redis.crc import key_slot
-
 from geartrain.config import WorkerSettings
+from geartrain.keys import slot_of
 from geartrain.wire import Access, Address, Endpoint, Link, Topology
 from geartrain.worker.blocking import BlockingReading
 from geartrain.worker.partition import Partition
@@ -52,10 +51,11 @@ class Readings:
             return
         here: dict[Address, list[Partition]] = {shard.primary: [] for shard in self._topology.shards}
         for partition in partitions:
-            owner = self._topology.owner_of(key_slot(partition.key[1]))
+            owner = self._topology.owner_of(slot_of(partition.key[1]))
             # A slot that nobody serves now: the topology will change again.
             if owner is not None:
-                here[owner.primary].append(partition)
+                # `setdefault`: other threads may learn of another shard meanwhile.
+                here.setdefault(owner.primary, []).append(partition)
         for address in self._readings.keys() - here.keys():
             self._end(address, access)
         for address, items in here.items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from geartrain.wire import Topology, slot_of
+from geartrain.keys import slot_of
+from geartrain.wire import Topology
 from geartrain.worker.leases import KEY_EVENTS
 from geartrain.worker.local import LocalShard
 

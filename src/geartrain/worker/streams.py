@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from geartrain.keys import slot_of
 from geartrain.readers.entries import records_of
 from geartrain.runtime import Context
 from geartrain.text import to_text
-from geartrain.wire import ClusterLink, slot_of
+from geartrain.wire import ClusterLink
 from geartrain.worker.deployment import Deployment
 
 

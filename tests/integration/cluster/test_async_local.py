@@ -8,7 +8,8 @@ import pytest
 
 from geartrain import GearsBuilder, execute, hashtag
 from geartrain.errors import ArgumentError, ServerUnavailable
-from geartrain.wire import Endpoint, access, slot_of
+from geartrain.keys import slot_of
+from geartrain.wire import Endpoint, access
 from geartrain.worker.local import nodes_beside
 from support.spread import name_on, one_on_each
 from support.waiting import wait_for

@@ -9,8 +9,9 @@ import pytest
 
 from geartrain import ForeignShard, GearsBuilder, atomic, execute, hashtag
 from geartrain.errors import GeartrainError, ServerUnavailable
+from geartrain.keys import slot_of
 from geartrain.runtime import Context, enter
-from geartrain.wire import Endpoint, Link, access, slot_of
+from geartrain.wire import Endpoint, Link, access
 from support.spread import name_on, one_on_each
 from support.waiting import wait_for
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from geartrain.cli.health.finding import Finding, failed, ok, warning
 from geartrain.cli.health.server import Facts, facts
 from geartrain.errors import CommandError, ServerUnavailable
+from geartrain.keys import SLOTS
 from geartrain.wire import Access, Address, ClusterLink, Link, Shard
 
 ANSWER = 5.0
 """Seconds without a byte from a node after which it counts as away."""
-
-SLOTS = 16384
 
 
 @dataclass(frozen=True, slots=True)
