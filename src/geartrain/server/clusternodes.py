@@ -14,53 +14,12 @@ from typing import Any
 
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.server.embedded import EmbeddedServer
-from geartrain.wire import Argument, Endpoint, Link
+from geartrain.wire import UNUSABLE, Argument, Endpoint, Link, Member, parse_members
 
 ANSWER_TIMEOUT = 5.0
 """Seconds without a byte after which a node counts as one that does not answer (a process that is stopped, say)."""
 
 _POLL = 0.02
-_TROUBLE = frozenset({"handshake", "noaddr", "fail", "fail?"})
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A node, as some node sees it: one line of `CLUSTER NODES`.
-
-    Attributes:
-        id: its name in the cluster, 40 hexadecimal digits.
-        flags: `master`, `slave`, `fail`, ... as the server has them.
-        primary: the id of its primary; None: it is a primary itself.
-        epoch: its configuration epoch: of two claims on a slot, the higher one holds.
-        linked: whether the one who says it has a connection to it.
-        slots: the ranges of slots that it serves.
-    """
-
-    id: str
-    flags: frozenset[str]
-    primary: str | None
-    epoch: int
-    linked: bool
-    slots: tuple[range, ...]
-
-
-def parse_members(text: str) -> dict[str, Member]:
-    """The reply of `CLUSTER NODES`, by id."""
-    members = [_parse_member(line.split()) for line in text.splitlines() if line]
-    return {member.id: member for member in members}
-
-
-def _parse_member(words: Sequence[str]) -> Member:
-    # id, address, flags, primary, ping, pong, epoch, link, slots; a slot in brackets is one that is being moved.
-    ranges = [word.partition("-") for word in words[8:] if not word.startswith("[")]
-    return Member(
-        id=words[0],
-        flags=frozenset(words[2].split(",")),
-        primary=None if words[3] == "-" else words[3],
-        epoch=int(words[6]),
-        linked=words[7] == "connected",
-        slots=tuple(range(int(first), int(last or first) + 1) for first, _, last in ranges),
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,7 +164,7 @@ def _trouble_at(node: ClusterNode, members: dict[str, Member], alive: set[str]) 
 def _trouble_with(member: Member, alive: set[str]) -> str | None:
     if member.id not in alive:
         return f"slots are of node {member.id}, which has ended" if member.slots else None
-    if not member.linked or member.flags & _TROUBLE:
+    if not member.linked or member.flags & UNUSABLE:
         return f"has no connection to node {member.id} ({','.join(sorted(member.flags))})"
     if member.primary is not None and member.primary not in alive:
         return f"replica {member.id} is of node {member.primary}, which has ended"

@@ -19,6 +19,7 @@ from geartrain.wire.cluster import ClusterLink
 from geartrain.wire.endpoint import Address, Endpoint
 from geartrain.wire.lanes import Lane, Lanes
 from geartrain.wire.link import Link
+from geartrain.wire.members import UNUSABLE, Member, parse_members
 from geartrain.wire.replication import LONGEST_WAIT, Short
 from geartrain.wire.scripts import Script
 from geartrain.wire.shard import Shard
@@ -27,6 +28,7 @@ from geartrain.wire.topology import Topology, topology_of
 __all__ = [
     "LONGEST_WAIT",
     "REDIRECTIONS",
+    "UNUSABLE",
     "Access",
     "Address",
     "Argument",
@@ -38,6 +40,7 @@ __all__ = [
     "Lane",
     "Lanes",
     "Link",
+    "Member",
     "Script",
     "Shard",
     "Short",
@@ -47,6 +50,7 @@ __all__ = [
     "pack",
     "pack_all",
     "parse",
+    "parse_members",
     "raise_for",
     "topology_of",
 ]

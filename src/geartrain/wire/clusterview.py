@@ -11,16 +11,11 @@ from geartrain.text import to_bytes
 from geartrain.wire.channel import ErrorReply
 from geartrain.wire.endpoint import Address, Endpoint
 from geartrain.wire.link import Link
+from geartrain.wire.members import UNUSABLE, parse_members
 from geartrain.wire.shard import Shard
 
 ASK_TIMEOUT = 2.0
 """Seconds without a byte after which another node is asked."""
-
-_UNUSABLE = frozenset({"fail", "fail?", "handshake", "noaddr"})
-"""Flags of nodes that serve nobody."""
-
-_BEFORE_SLOTS = 8
-"""Words in a line of CLUSTER NODES: id, address, flags, primary, ping, pong, epoch, link; then slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +91,6 @@ def _text(value: str | bytes) -> str:
 
 def _spares(text: str, asked: Address) -> Iterable[Shard]:
     """Primaries without slots in a reply of CLUSTER NODES."""
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) < _BEFORE_SLOTS:
-            continue
-        flags = set(words[2].split(","))
-        serves = any(not word.startswith("[") for word in words[_BEFORE_SLOTS:])
-        if "master" in flags and not flags & _UNUSABLE and not serves:
-            host, _, port = words[1].partition("@")[0].rpartition(":")
-            yield Shard(Address(host or asked.host, int(port)), words[0], ())
+    for member in parse_members(text).values():
+        if member.primary is None and "master" in member.flags and not member.flags & UNUSABLE and not member.slots:
+            yield Shard(member.address_from(asked), member.id, ())

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 
 from geartrain.errors import ArgumentError, CommandError
-from geartrain.wire import Endpoint, Link, Shard, topology_of
+from geartrain.wire import Endpoint, Link, Shard, parse_members, topology_of
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -77,6 +77,6 @@ def nodes_beside(endpoint: Endpoint, url: str) -> str:
 
 
 def _ids(nodes: str) -> set[str]:
-    """The id of the node that tells, and its primary's. A line of CLUSTER NODES: `id address flags primary ...`."""
-    lines = (line.split() for line in nodes.splitlines())
-    return {part for line in lines if len(line) > 3 and "myself" in line[2].split(",") for part in (line[0], line[3])}
+    """The id of the node that tells, and its primary's."""
+    mine = [member for member in parse_members(nodes).values() if "myself" in member.flags]
+    return {name for member in mine for name in (member.id, member.primary) if name is not None}

@@ -10,7 +10,7 @@ from geartrain.cli.health.finding import Finding, failed, ok, warning
 from geartrain.cli.health.server import Facts, facts
 from geartrain.errors import CommandError, ServerUnavailable
 from geartrain.keys import SLOTS
-from geartrain.wire import Access, Address, ClusterLink, Link, Shard
+from geartrain.wire import Access, Address, ClusterLink, Link, Shard, parse_members
 
 ANSWER = 5.0
 """Seconds without a byte from a node after which it counts as away."""
@@ -70,21 +70,19 @@ def _known(link: ClusterLink) -> list[tuple[Address, bool]]:
     for address in list(known):
         try:
             with Link(link.endpoint.at(address), timeout=ANSWER) as node:
-                lines = str(node.call("CLUSTER", "NODES")).splitlines()
+                told = str(node.call("CLUSTER", "NODES"))
         except (ServerUnavailable, CommandError):
             continue
-        known |= {address: replica for address, replica in _told(lines, address) if address not in known}
+        known |= {address: replica for address, replica in _told(told, address) if address not in known}
         break
     return sorted(known.items(), key=lambda item: item[1])
 
 
-def _told(lines: Sequence[str], asked: Address) -> Iterator[tuple[Address, bool]]:
-    """`id host:port@bus,name flags ...` for each node; its address and whether it is a replica."""
-    for line in lines:
-        _, where, flags, *_ = line.split()
-        host, _, port = where.partition("@")[0].rpartition(":")
-        if not {"noaddr", "handshake"} & set(flags.split(",")):
-            yield Address(host or asked.host, int(port)), "slave" in flags.split(",")
+def _told(nodes: str, asked: Address) -> Iterator[tuple[Address, bool]]:
+    """Each node's address, and whether it is a replica."""
+    for member in parse_members(nodes).values():
+        if not {"noaddr", "handshake"} & member.flags:
+            yield member.address_from(asked), "slave" in member.flags
 
 
 def on_each(nodes: Sequence[Node], check: Callable[[Node], Iterable[Finding]]) -> Iterator[Finding]:

@@ -1,9 +1,8 @@
-"""What nodes say about a cluster, and slots as ranges."""
+"""What nodes say about a cluster."""
 
 from __future__ import annotations
 
-from geartrain.server.clusternodes import parse_members
-from geartrain.server.slotmoves import spans
+from geartrain.wire import Address, parse_members
 
 IDS = ["a" * 40, "b" * 40, "c" * 40]
 NODES = f"""\
@@ -23,7 +22,9 @@ def test_each_line_is_a_member():
     assert not third.linked
 
 
-def test_slots_are_told_as_ranges():
-    """In order, whatever order they come in, each once."""
-    assert list(spans([3, 1, 2, 7, 2])) == [range(1, 4), range(7, 8)]
-    assert list(spans([])) == []
+def test_a_node_that_does_not_know_its_host_is_where_it_was_asked():
+    """The port is its own."""
+    known, _, unknown = parse_members(NODES.replace(":0@0", ":7002@17002")).values()
+    asked = Address("10.0.0.1", 6379)
+    assert known.address_from(asked) == Address("127.0.0.1", 7000)
+    assert unknown.address_from(asked) == Address("10.0.0.1", 7002)
