@@ -8,6 +8,7 @@ from typing import Any
 
 from geartrain import keys
 from geartrain.errors import CommandError
+from geartrain.readers.entries import fields_of
 from geartrain.registry import Store, remains
 from geartrain.registry.partial import ask, is_away, shard_of
 from geartrain.text import to_bytes
@@ -50,7 +51,7 @@ def lags_of(store: Store, registration: str) -> dict[bytes, int | None]:
             # No worker has come yet: all of it waits.
             found[stream] = _length(store.link, stream)
         for item in reply:
-            info = _named(item)
+            info = fields_of(item)
             if to_bytes(info["name"]) == group:
                 lag = info.get("lag")
                 found[stream] = int(lag) if lag is not None else _counted(store.link, stream, info)
@@ -100,7 +101,7 @@ def _streams(link: Access, registration: str) -> list[bytes]:
 
 def _length(link: Access, stream: bytes) -> int | None:
     reply = ask(link, [(stream, ("XINFO", "STREAM", stream))])[0]
-    return None if isinstance(reply, ErrorReply) else int(_named(reply)["length"])
+    return None if isinstance(reply, ErrorReply) else int(fields_of(reply)["length"])
 
 
 def _counted(link: Access, stream: bytes, info: Mapping[str, Any]) -> int | None:
@@ -111,7 +112,3 @@ def _counted(link: Access, stream: bytes, info: Mapping[str, Any]) -> int | None
     except CommandError:
         return None
     return len(reply) if len(reply) < _COUNTED else None
-
-
-def _named(flat: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

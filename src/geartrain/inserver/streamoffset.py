@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import _geartrain
 from geartrain import keys
 from geartrain.errors import CommandError
 from geartrain.inserver.database import Database
-from geartrain.readers.entries import id_parts
+from geartrain.readers.entries import fields_of, id_parts
 from geartrain.worker.deployment import Deployment
 
 
@@ -39,7 +38,7 @@ class StreamOffset:
         call = self._database.call
         if call("TYPE", self._name) != "stream":
             return False
-        stream = _fields(call("XINFO", "STREAM", self._name))
+        stream = fields_of(call("XINFO", "STREAM", self._name))
         group = self._find()
         if group is None:
             call("XGROUP", "CREATE", self._name, self._group, self._beginning(stream["last-generated-id"]))
@@ -79,7 +78,7 @@ class StreamOffset:
         """All entries are done: the server's count of them is ours, so that the lag it shows is 0."""
         if self._entries_read is not None or self.last is None:
             return
-        stream = _fields(self._database.call("XINFO", "STREAM", self._name))
+        stream = fields_of(self._database.call("XINFO", "STREAM", self._name))
         if stream["last-generated-id"] == self.last:
             self._entries_read = stream["entries-added"]
             self._move("SETID")
@@ -108,7 +107,7 @@ class StreamOffset:
 
     def _find(self) -> dict[str, Any] | None:
         for flat in self._database.call("XINFO", "GROUPS", self._name):
-            group = _fields(flat)
+            group = fields_of(flat)
             name = group["name"]
             if (name if isinstance(name, bytes) else name.encode()) == self._group:
                 return group
@@ -125,7 +124,7 @@ class StreamOffset:
         call = self._database.call
         lowest = []
         for flat in call("XINFO", "GROUPS", self._name):
-            group = _fields(flat)
+            group = fields_of(flat)
             milliseconds, sequence = id_parts(group["last-delivered-id"])
             # MINID keeps the entry of that id, which is done too: one further.
             lowest.append((milliseconds, sequence + 1))
@@ -134,7 +133,3 @@ class StreamOffset:
         milliseconds, sequence = min(lowest)
         if sequence < 2**64:
             call("XTRIM", self._name, "MINID", f"{milliseconds}-{sequence}")
-
-
-def _fields(flat: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

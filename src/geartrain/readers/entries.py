@@ -52,7 +52,7 @@ def _builder(count: int) -> Build:
 
 
 def fields_of(flat: list[Any]) -> dict[Any, Any]:
-    """The fields of one entry, as a dict."""
+    """The fields of one entry, or any reply that has names and values in turn, as a dict."""
     fields = {}
     for index in range(0, len(flat), 2):
         fields[flat[index]] = flat[index + 1]

@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from geartrain.errors import CommandError
 from geartrain.wire import Access, Argument, Command, ErrorReply, parse, raise_for
 
 NO_KEY = "none"
@@ -80,7 +79,7 @@ def _shaped(kind: str, reply: Any) -> Any:
 def _has_changed(reply: Any) -> bool:
     """Whether the key may not be any more what its type said (an empty stream is the same as none here)."""
     if isinstance(reply, ErrorReply):
-        return CommandError("", reply.text).code == "WRONGTYPE"
+        return reply.code == "WRONGTYPE"
     return reply is None or reply == []
 
 

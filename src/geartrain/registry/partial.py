@@ -38,7 +38,7 @@ def ask(link: Access, asked: Sequence[Asked]) -> list[Any]:
 
 def is_away(reply: object) -> bool:
     """Whether the reply says that a shard is away."""
-    return isinstance(reply, ErrorReply) and reply.text.startswith("CLUSTERDOWN")
+    return isinstance(reply, ErrorReply) and reply.code == "CLUSTERDOWN"
 
 
 def shard_of(link: Access, key: Argument) -> Shard | None:

@@ -161,7 +161,7 @@ def _remove_leases(link: Access, registration: str, found: Sequence[bytes], held
 
 def _is_away(reply: ErrorReply) -> bool:
     """Whether an error reply says that a shard does not serve now."""
-    return CommandError("", reply.text).code in UNAVAILABLE
+    return reply.code in UNAVAILABLE
 
 
 def _checked(reply: Any) -> Any:

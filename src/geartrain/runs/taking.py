@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from geartrain import keys
 from geartrain.errors import BadSignature, CodeError
+from geartrain.readers.entries import fields_of
 from geartrain.registry.code import PYTHON, SECRET_VARIABLE, signature
 from geartrain.runs.job import Job, Stopped
 from geartrain.runs.tickets import CHUNK, CLAIM_TTL, MOST_WAITING, RUN_TTL, Reply, Ticket, milliseconds
@@ -45,7 +46,7 @@ def job_of(link: Access, ticket: Ticket) -> Job | None:
     flat = link.call("HGETALL", keys.run_job(ticket.run))
     if not flat:
         return None
-    stored = dict(zip(flat[::2], flat[1::2], strict=True))
+    stored = fields_of(flat)
     blob, signed = to_bytes(stored["blob"]), str(stored["signature"])
     expected = signature(ticket.job_name, PYTHON, blob)
     if not hmac.compare_digest(expected, signed):

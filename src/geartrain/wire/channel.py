@@ -49,10 +49,15 @@ class ErrorReply(Exception):
         """The server's error line."""
         return str(self.args[0]) if self.args else ""
 
+    @property
+    def code(self) -> str:
+        """Its first word (`ERR`, `MOVED`, ...), the part that servers keep stable."""
+        return self.text.partition(" ")[0]
+
 
 def is_passing(reply: ErrorReply) -> bool:
     """Whether the error says that it cannot be done now, and later can; also a redirection that went on too long."""
-    return reply.text.partition(" ")[0] in _PASSING
+    return reply.code in _PASSING
 
 
 class _Connected(Protocol):

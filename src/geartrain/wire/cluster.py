@@ -480,11 +480,11 @@ class ClusterLink:
 
 def _is_to_repeat(reply: Any) -> bool:
     """Whether a script did not run: it was redirected, or the node does not have it."""
-    return isinstance(reply, ErrorReply) and reply.text.partition(" ")[0] in REDIRECTIONS | {"NOSCRIPT"}
+    return isinstance(reply, ErrorReply) and reply.code in REDIRECTIONS | {"NOSCRIPT"}
 
 
 def _is_redirection(reply: ErrorReply) -> bool:
-    return reply.text.partition(" ")[0] in REDIRECTIONS
+    return reply.code in REDIRECTIONS
 
 
 def _unpacked(packed: bytes) -> list[bytes]:

@@ -230,4 +230,4 @@ class Link:
 
 def is_noscript(reply: Any) -> bool:
     """Whether the server does not have the script."""
-    return isinstance(reply, ErrorReply) and reply.text.startswith("NOSCRIPT")
+    return isinstance(reply, ErrorReply) and reply.code == "NOSCRIPT"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from geartrain import keys
-from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
+from geartrain.errors import GeartrainError, ServerUnavailable
 from geartrain.text import to_bytes
 from geartrain.wire import Access, Argument, ErrorReply, Link, pack
 from geartrain.wire.channel import UNAVAILABLE
@@ -142,7 +142,7 @@ class BlockingReading(Reading):
 
     def _find_misfits(self, streams: Streams, reply: ErrorReply) -> None:
         """One stream that cannot be read fails the whole command: find it, and leave it out for a while."""
-        if CommandError("XREAD", reply.text).code in UNAVAILABLE:
+        if reply.code in UNAVAILABLE:
             raise ServerUnavailable(f"XREAD: {reply.text}")
         replies = self._link.pipeline([("XREAD", "COUNT", 1, "STREAMS", stream, "0-0") for stream in streams])
         found = False

@@ -100,7 +100,7 @@ class Handover:
 
 def _offset(groups: Iterable[list[Any]], group: bytes) -> str:
     for flat in groups:
-        info = dict(zip(flat[::2], flat[1::2], strict=True))
+        info = fields_of(flat)
         if to_bytes(info["name"]) == group:
             return str(info["last-delivered-id"])
     return "0-0"

@@ -180,11 +180,10 @@ class TrackedReading(Reading):
     def _refused(self, stream: bytes, items: list[Partition], reply: ErrorReply) -> bool:
         """A stream could not be read; whether that is because another shard has it, or none now."""
         self._due[stream] = None
-        code = CommandError("XREAD", reply.text).code
-        if code in _ELSEWHERE:
+        if reply.code in _ELSEWHERE:
             self._misfits[stream] = time.monotonic() + _NOT_HERE_RETRY
             return True
-        if code in UNAVAILABLE:
+        if reply.code in UNAVAILABLE:
             raise ServerUnavailable(f"XREAD: {reply.text}")
         self._misfit(stream, items, reply.text)
         return False

@@ -30,7 +30,7 @@ from itertools import groupby
 from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
-from geartrain.readers.entries import id_parts
+from geartrain.readers.entries import fields_of, id_parts
 from geartrain.registry import Registration, Snapshot, Store
 from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
@@ -413,7 +413,7 @@ class Worker:
             flat = self._link.call("XINFO", "STREAM", partition.key[1])
         except CommandError:
             return True
-        last = dict(zip(flat[::2], flat[1::2], strict=True))["last-generated-id"]
+        last = fields_of(flat)["last-generated-id"]
         return id_parts(last) < id_parts(partition.done[0])
 
     def _clear_away(self, removed: set[str]) -> None:
