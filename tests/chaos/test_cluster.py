@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import signal
-import time
 
 import pytest
 from redis.crc import key_slot
@@ -23,9 +22,6 @@ from support.workers import WorkerProcess
 
 STREAMS = [f"load:stream:{number}" for number in range(20)]
 KEYS = [f"load:key:{number}" for number in range(100)]
-
-CALM = 3.0
-"""Seconds that a mishap lasts."""
 
 CHANGES = 4
 """Times that a stream may go from one process to another because of one mishap, zombies' last batches included."""
@@ -44,7 +40,7 @@ class Life:
         """And its replica takes over; later it comes back, as a replica."""
         node = self.seed.choice(self.cluster.primaries())
         self.cluster.kill(node)
-        self._calm()
+        self.cluster.wait_ok()
         self.cluster.restart(node)
 
     def a_worker_is_killed(self) -> None:
@@ -72,14 +68,12 @@ class Life:
     def a_node_is_silent_for_a_while(self) -> None:
         """As if its link were cut: it is stopped, and goes on with what it knew."""
         node = self.seed.choice(self.cluster.primaries())
+        witness = next(other for other in self.cluster.nodes if other is not node)
         os.kill(node.server.pid, signal.SIGSTOP)
         try:
-            self._calm()
+            wait_for(lambda: not witness.members()[node.id].slots, 30, "somebody else to have its slots")
         finally:
             os.kill(node.server.pid, signal.SIGCONT)
-
-    def _calm(self) -> None:
-        time.sleep(CALM)
 
 
 @pytest.mark.timeout(300)
