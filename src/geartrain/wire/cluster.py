@@ -37,7 +37,8 @@ from geartrain.wire.commandkeys import CommandKeys
 from geartrain.wire.endpoint import COMMAND_TIMEOUT, Address, Endpoint
 from geartrain.wire.lanes import Lanes
 from geartrain.wire.link import PIPELINE, Link
-from geartrain.wire.replication import Short, wait_for_replicas
+from geartrain.wire.nodelinks import NodeLinks
+from geartrain.wire.replication import Short
 from geartrain.wire.scripts import Script, ScriptCall, evalsha, evaluate
 from geartrain.wire.shard import Shard
 from geartrain.wire.topology import Topology
@@ -87,6 +88,7 @@ class ClusterLink:
         home: the slot whose shard gets commands without a key.
         bound: commands of users' functions (`lanes`, `call_packed`) are to reach the shard of `home` only: those on a
             key elsewhere raise ForeignShard.
+        nodes: the connections.
         lanes: takes the commands of users' functions that nobody waits for.
     """
 
@@ -97,14 +99,10 @@ class ClusterLink:
         self.topology = topology
         self.home = REGISTRY_SLOT
         self.bound = False
-        self._name = name
-        self._timeout = timeout
-        self._links: dict[Address, Link] = {}
-        self._lost_sent = False
         self._watched: tuple[Link, Channel] | None = None
         self._keys: CommandKeys | None = None
+        self.nodes = NodeLinks(endpoint, topology, name, timeout)
         self.lanes = Lanes(self)
-        topology.listen(self)
 
     # -- shards --------------------------------------------------------------------------------------------------------
 
@@ -115,7 +113,7 @@ class ClusterLink:
 
     def on(self, shard: Shard) -> Link:
         """The connection to a shard's primary; it redirects nothing."""
-        return self._link(shard.primary)
+        return self.nodes.at(shard.primary)
 
     def shard_of(self, key: Argument) -> Shard:
         """The shard that serves a key.
@@ -127,13 +125,7 @@ class ClusterLink:
 
     def at_home(self) -> Link:
         """The connection to the shard of `home`."""
-        return self._link(self._address(None))
-
-    def _link(self, address: Address) -> Link:
-        link = self._links.get(address)
-        if link is None:
-            link = self._links[address] = Link(self.endpoint.at(address), self._name, self._timeout)
-        return link
+        return self.nodes.at(self._address(None))
 
     @property
     def channel(self) -> Channel:
@@ -142,7 +134,7 @@ class ClusterLink:
 
     def is_on(self, channel: Channel) -> bool:
         """Whether it is still one of the connections; asks no server."""
-        return any(link.is_on(channel) for link in self._links.values())
+        return self.nodes.is_on(channel)
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
@@ -152,7 +144,7 @@ class ClusterLink:
         if isinstance(reply, ErrorReply):
             self._raise(reply, command)
         if str(command[0]).upper() == "WATCH":
-            link = self._link(self._address(self._slot(command)))
+            link = self.nodes.at(self._address(self._slot(command)))
             self._watched = (link, link.channel)
         return reply
 
@@ -187,7 +179,7 @@ class ClusterLink:
         watched, self._watched = self._watched, None
         deadline = time.monotonic() + PATIENCE
         while True:
-            link = self._link(self._address(slots[0] if slots else None))
+            link = self.nodes.at(self._address(slots[0] if slots else None))
             if watched is not None and not (watched[0] is link and link.is_on(watched[1])):
                 return None
             try:
@@ -238,10 +230,10 @@ class ClusterLink:
         A shard that does not answer keeps nobody from the others.
         """
         failed: dict[Address, ServerUnavailable] = {}
-        for address in sorted(by_address, key=lambda address: not self._link(address).connected):
+        for address in sorted(by_address, key=lambda address: not self.nodes.at(address).connected):
             places = by_address[address]
             try:
-                link = self._usable(address)
+                link = self.nodes.usable(address)
                 link.load(calls[at][0] for at in places)
                 link.send(pack_all(evalsha(calls[at]) for at in places))
             except ServerUnavailable as error:
@@ -250,11 +242,11 @@ class ClusterLink:
             answers: list[Any] = []
             try:
                 if address not in failed:
-                    answers = self._link(address).replies(len(places))
+                    answers = self.nodes.at(address).replies(len(places))
             except ServerUnavailable as error:
                 failed[address] = error
             if address in failed:
-                self._lost(address)
+                self.nodes.lost(address)
                 answers = [ErrorReply(f"CLUSTERDOWN {failed[address]}")] * len(places)
             for at, reply in zip(places, answers, strict=True):
                 replies[at] = reply
@@ -272,24 +264,6 @@ class ClusterLink:
     def slot_of_packed(self, packed: bytes) -> int | None:
         """The slot of a packed command's first key; None: it has none."""
         return self._slot(_unpacked(packed))
-
-    def on_address(self, address: Address) -> Link:
-        """The connection to a node; it redirects nothing."""
-        return self._link(address)
-
-    def read_from(self, address: Address, count: int) -> list[Any]:
-        """Read so many replies of a node, error replies as values."""
-        try:
-            return self._link(address).replies(count)
-        except ServerUnavailable:
-            self._lost(address)
-            raise
-
-    def close_address(self, address: Address) -> None:
-        """Close the connection to a node, if there is one."""
-        link = self._links.get(address)
-        if link is not None:
-            link.close()
 
     def follow(self, refused: Iterable[tuple[bytes, Address, ErrorReply]]) -> list[Any]:
         """Send again what was redirected, one after the other; the replies, others as they are.
@@ -325,7 +299,8 @@ class ClusterLink:
             self._receive(batch)
         except BaseException:
             # Replies of other nodes may still be on their way.
-            self._drop(batch)
+            for address in {item.address for item in batch if item.address is not None}:
+                self.nodes.drop(address)
             raise
         self._redirect(batch, patience)
         return [item.reply for item in batch]
@@ -334,34 +309,14 @@ class ClusterLink:
         if len(batch) == 1:
             item = batch[0]
             item.address = self._address(item.slot)
-            self.send_to(item.address, item.packed)
+            self.nodes.send(item.address, item.packed)
             return
         by_address: dict[Address, list[bytes]] = {}
         for item in batch:
             item.address = self._address(item.slot)
             by_address.setdefault(item.address, []).append(item.packed)
         for address, packed in by_address.items():
-            self.send_to(address, b"".join(packed))
-
-    def _usable(self, address: Address) -> Link:
-        """The connection to a node.
-
-        Raises:
-            ServerUnavailable: it has not answered a moment ago.
-        """
-        link = self._link(address)
-        if not link.connected and self.topology.is_silent(address):
-            raise ServerUnavailable(f"{link.endpoint.shown}: the node does not answer")
-        return link
-
-    def send_to(self, address: Address, packed: bytes) -> None:
-        """Send packed commands to a node."""
-        link = self._usable(address)
-        try:
-            link.send(packed)
-        except ServerUnavailable:
-            self._lost(address)
-            raise
+            self.nodes.send(address, b"".join(packed))
 
     def _receive(self, batch: Sequence[_Routed]) -> None:
         by_address: dict[Address, list[_Routed]] = {}
@@ -369,7 +324,7 @@ class ClusterLink:
             if item.address is not None:
                 by_address.setdefault(item.address, []).append(item)
         for address, items in by_address.items():
-            replies = self.read_from(address, len(items))
+            replies = self.nodes.replies(address, len(items))
             for item, reply in zip(items, replies, strict=True):
                 item.reply = reply
 
@@ -389,15 +344,10 @@ class ClusterLink:
     def _once(self, item: _Routed) -> None:
         address = item.address if item.asking and item.address else self._address(item.slot)
         item.address = address
-        link = self._link(address)
-        try:
-            if item.asking:
-                item.reply = link.exchange(pack(("ASKING",)) + item.packed, 2)[1]
-            else:
-                item.reply = link.exchange(item.packed, 1)[0]
-        except ServerUnavailable:
-            self._lost(address)
-            raise
+        if item.asking:
+            item.reply = self.nodes.exchange(address, pack(("ASKING",)) + item.packed, 2)[1]
+        else:
+            item.reply = self.nodes.exchange(address, item.packed, 1)[0]
         item.asking = False
 
     def _redirects(self, reply: ErrorReply, address: Address | None, item: _Routed | None = None) -> bool:
@@ -424,50 +374,23 @@ class ClusterLink:
             raise ServerUnavailable(f"{self.endpoint.shown}: {reply.text}")
         raise_for(reply, command)
 
+    # -- replicas ------------------------------------------------------------------------------------------------------
+
     def wait_for_replicas(self, replicas: int, seconds: float) -> list[Short]:
         """Wait until replicas have what was sent since the last call; `replication.wait_for_replicas` says more."""
-        lost, self._lost_sent = self._lost_sent, False
-        try:
-            return wait_for_replicas(list(self._links.values()), replicas, seconds, lost=lost)
-        except ServerUnavailable:
-            self.topology.suspect()
-            raise
+        return self.nodes.wait_for_replicas(replicas, seconds)
 
     def forget_sent(self) -> None:
         """What was sent before need not be waited for."""
-        self._lost_sent = False
-        for link in self._links.values():
-            link.forget_sent()
-
-    def shard_gone(self, address: Address) -> None:
-        """That node is no primary any more: whoever waits for it need not; called from another thread."""
-        link = self._links.get(address)
-        if link is not None:
-            link.abort()
+        self.nodes.forget_sent()
 
     # -- life ----------------------------------------------------------------------------------------------------------
-
-    def _lost(self, address: Address) -> None:
-        self.topology.silent(address)
-        link = self._links.pop(address, None)
-        if link is not None:
-            self._lost_sent |= link.sent
-            link.close()
-
-    def _drop(self, batch: Iterable[_Routed]) -> None:
-        for address in {item.address for item in batch if item.address is not None}:
-            link = self._links.get(address)
-            if link is not None:
-                link.close()
 
     def close(self) -> None:
         """Close all connections; the link can be used again."""
         self._watched = None
         self.lanes.reset()
-        links, self._links = self._links, {}
-        for link in links.values():
-            self._lost_sent |= link.sent
-            link.close()
+        self.nodes.close()
 
     def __enter__(self) -> Self:
         return self

@@ -103,7 +103,7 @@ class Lanes:
         lane.sent += len(lane.waiting)
         lane.waiting.clear()
         try:
-            self._link.send_to(lane.address, packed)
+            self._link.nodes.send(lane.address, packed)
         except BaseException:
             self._drop()
             raise
@@ -121,7 +121,7 @@ class Lanes:
                     self.send(lane)
             # One after the other: what another shard answers meanwhile waits in its socket.
             for lane in used:
-                lane.replies = iter(self._link.read_from(lane.address, lane.sent))
+                lane.replies = iter(self._link.nodes.replies(lane.address, lane.sent))
             found = [next(lane.replies) for lane in self._order]
         except BaseException:
             self._drop()
@@ -140,8 +140,8 @@ class Lanes:
         """Send one command, while none is outstanding; its reply, an error reply as a value."""
         address = self.lane(packed, name, args).address
         self._order.clear()
-        self._link.send_to(address, packed)
-        reply = self._link.read_from(address, 1)[0]
+        self._link.nodes.send(address, packed)
+        reply = self._link.nodes.replies(address, 1)[0]
         if isinstance(reply, ErrorReply):
             return self._link.follow([(packed, address, reply)])[0]
         return reply
@@ -167,7 +167,7 @@ class Lanes:
         # Asked in a block, it might be asked of the node that the block holds, on another connection, which waits.
         self._link.command_keys()
         self._look()
-        return self._link.on_address(self._at(self._link.home).address)
+        return self._link.nodes.at(self._at(self._link.home).address)
 
     # -- routing -------------------------------------------------------------------------------------------------------
 
@@ -228,7 +228,7 @@ class Lanes:
     def _drop(self) -> None:
         """Replies may still be on their way: none of these connections can be used again."""
         for lane in self._lanes.values():
-            self._link.close_address(lane.address)
+            self._link.nodes.drop(lane.address)
         self.reset()
 
     def reset(self) -> None:
