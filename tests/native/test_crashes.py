@@ -9,6 +9,7 @@ import pytest
 
 from geartrain.text import to_bytes
 from support.hooks import entries, set_hook
+from support.waiting import wait_for
 from support.writing import Writer
 
 ROUNDS = int(os.environ.get("GEARTRAIN_KILL_ROUNDS", "30"))
@@ -22,6 +23,19 @@ def keys_and_entries(link):
     values = link.call("MGET", *names) if names else []
     found = [entry.key for entry in entries(link)]
     return dict(zip(names, map(to_bytes, values), strict=True)), found
+
+
+def write_file_anew(link):
+    """Have Redis write its append-only file anew, after a crash.
+
+    One that ends within a transaction (the kill came in the middle of a write) is cut behind the transaction's last
+    whole command, and what is appended goes on in it: at the next start but one half of it is executed. Redis 8.2 does
+    so with plain MULTI too, without the module; Valkey 9.1 cuts before the transaction.
+    """
+    if "valkey" in link.call("INFO", "server"):
+        return
+    link.call("BGREWRITEAOF")
+    wait_for(lambda: not {"aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1"} & set(link.call("INFO").split()))
 
 
 @pytest.mark.timeout(240)
@@ -51,6 +65,7 @@ def test_killed_at_any_moment(fresh_server, module_flavour, connect, seed, rewri
         assert set(written) <= sent
         assert all(name.rpartition(b":")[2] == value for name, value in written.items())
         assert len(acknowledged) > 0
+        write_file_anew(link)
         link.call("DEL", *written)
         link.call("XTRIM", link.call("KEYS", "geartrain:*")[0], "MAXLEN", 0)
 
@@ -71,6 +86,7 @@ def test_killed_within_transactions_and_scripts(fresh_server, module_flavour, co
         written, found = keys_and_entries(link)
         assert set(written) == set(found)
         assert len(written) in {2 * done, 2 * done + 2}
+        write_file_anew(link)
         if written:
             # Not where it was killed before the first one.
             link.call("DEL", *written)
