@@ -25,11 +25,10 @@ from geartrain.builder import Reader, RunRequest, Step
 from geartrain.config import Dialect
 from geartrain.errors import CodeError, CommandError, GeartrainError
 from geartrain.keys import slot_of
-from geartrain.pipeline import compile_pipeline, cut
+from geartrain.pipeline import cut
 from geartrain.readers import reads_one_key
 from geartrain.registry.code import PYTHON
-from geartrain.runs import Delegation, Failed, Job, NotDone, Refused, Share, Why, perform
-from geartrain.runtime import EXECUTES, Context, call_sites, enter
+from geartrain.runs import Delegation, Failed, Job, NotDone, Refused, Share, Why, perform, surroundings, through
 from geartrain.wire import Access, Endpoint, access, topology_of
 from geartrain.worker.membership import live
 
@@ -101,17 +100,8 @@ class Distributed:
 
     def _together(self, steps: Sequence[Step], results: list[Any]) -> list[Any]:
         """The steps behind the cut, in this thread."""
-        pipeline = compile_pipeline(steps, targets=EXECUTES)
-        context = Context(self._endpoint, "geartrain:run")
-        before = enter(context)
-        try:
-            context.begin(pipeline, call_sites(pipeline.tail_calls))
-            results = pipeline(results, context)
-            context.flush()
-        finally:
-            enter(before)
-            context.close()
-        return results
+        with surroundings(self._endpoint) as context:
+            return through(steps, results, context)
 
 
 def shares_of(reader: Reader, tags: Sequence[str], helpers: int) -> list[Share]:

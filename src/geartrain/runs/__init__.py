@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from geartrain.runs.delegation import Delegation, Failed, NotDone, Refused, Why
-from geartrain.runs.job import Job, Share, Stopped, perform
+from geartrain.runs.job import Job, Share, Stopped, perform, surroundings, through
 from geartrain.runs.tickets import Reply, Ticket
 
-__all__ = ["Delegation", "Failed", "Job", "NotDone", "Refused", "Reply", "Share", "Stopped", "Ticket", "Why", "perform"]
+__all__ = [
+    "Delegation",
+    "Failed",
+    "Job",
+    "NotDone",
+    "Refused",
+    "Reply",
+    "Share",
+    "Stopped",
+    "Ticket",
+    "Why",
+    "perform",
+    "surroundings",
+    "through",
+]

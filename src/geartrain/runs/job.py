@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from geartrain.builder import RunRequest
+from geartrain.builder import RunRequest, Step
 from geartrain.config import Dialect
 from geartrain.pipeline import compile_pipeline
 from geartrain.readers import Portion, records
@@ -63,27 +64,37 @@ def perform(
         ServerUnavailable: the connection was lost.
         Stopped: `stopped` said so.
     """
-    pipeline = compile_pipeline(job.request.steps, targets=EXECUTES)
-    # Connections of its own: the script's may hold commands that are sent later, and a step may run() too.
+    with surroundings(endpoint) as context, access(endpoint, "geartrain:run:reader") as link:
+        shard, portion = None, None
+        if share is not None and share.of > 1:
+            portion = Portion(share.number, share.of)
+        if share is not None and isinstance(link, ClusterLink) and isinstance(context.link, ClusterLink):
+            # A shard that has come since is not known to a program that has only looked on.
+            link.topology.refresh()
+            context.link.home = share.slot
+            shard = link.topology.shard_of(share.slot)
+        source = records(job.request, link, job.dialect, shard, portion)
+        return through(job.request.steps, source if stopped is None else _until(source, stopped), context)
+
+
+@contextmanager
+def surroundings(endpoint: Endpoint) -> Iterator[Context]:
+    """A context of its own: the script's may hold commands that are sent later, and a step may run() too."""
     context = Context(endpoint, "geartrain:run")
     before = enter(context)
     try:
-        with access(endpoint, "geartrain:run:reader") as link:
-            shard, portion = None, None
-            if share is not None and share.of > 1:
-                portion = Portion(share.number, share.of)
-            if share is not None and isinstance(link, ClusterLink) and isinstance(context.link, ClusterLink):
-                # A shard that has come since is not known to a program that has only looked on.
-                link.topology.refresh()
-                context.link.home = share.slot
-                shard = link.topology.shard_of(share.slot)
-            source = records(job.request, link, job.dialect, shard, portion)
-            context.begin(pipeline, call_sites(pipeline.tail_calls))
-            results = pipeline(source if stopped is None else _until(source, stopped), context)
-            context.flush()
+        yield context
     finally:
         enter(before)
         context.close()
+
+
+def through(steps: Sequence[Step], source: Iterable[Any], context: Context) -> list[Any]:
+    """What the steps make of the records, when all effects are done."""
+    pipeline = compile_pipeline(steps, targets=EXECUTES)
+    context.begin(pipeline, call_sites(pipeline.tail_calls))
+    results = pipeline(source, context)
+    context.flush()
     return results
 
 
