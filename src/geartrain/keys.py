@@ -14,6 +14,10 @@
 | `remains` | set | ids that were unregistered and may have left something | unregister, submit | when that is gone |
 | `tags` | set | hash tags that the server modules of a cluster's shards have used | workers, submit | never |
 | `config` | hash | what `gearsConfigGet` reads | users | never |
+| `sequence` | string | counts what has ids of the dialect `redisgears-1.2` | submit, workers, `run()` | never |
+| `executions` | zset | execution id -> its number | `run()`, workers | with the last one |
+| `executions-of:<id>` | zset | those of one registration | workers | the same |
+| `execution:<execution>` | hash | status, results, errors, plan | `run()`, workers | pushed out by newer ones |
 | `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
 | `tasks:<python>` | list | tickets: parts of `run()` that wait for a worker | `run()` | when taken, or by TTL |
 | `run:<run>` | hash | the pickled job of a `run()`, its signature | `run()` | at its end, or by TTL |
@@ -62,6 +66,10 @@ WORKERS = _REGISTRY + b"workers"
 CONFIG = _REGISTRY + b"config"
 REMAINS = _REGISTRY + b"remains"
 TAGS = _REGISTRY + b"tags"
+SEQUENCE = _REGISTRY + b"sequence"
+EXECUTIONS = _REGISTRY + b"executions"
+EXECUTION = _REGISTRY + b"execution:"
+EXECUTIONS_OF = _REGISTRY + b"executions-of:"
 
 
 def code(session: str) -> bytes:
@@ -82,6 +90,16 @@ def history(registration: str) -> bytes:
 def streams(registration: str) -> bytes:
     """The streams that have the registration's group."""
     return _REGISTRY + b"streams:" + registration.encode()
+
+
+def execution(execution_id: str) -> bytes:
+    """What is kept of one execution."""
+    return EXECUTION + execution_id.encode()
+
+
+def executions_of(registration: str) -> bytes:
+    """The executions that are kept of one registration."""
+    return EXECUTIONS_OF + registration.encode()
 
 
 def wake(worker: str) -> bytes:

@@ -23,9 +23,9 @@ class Script:
     sha: str
 
     @classmethod
-    def of(cls, package: str, name: str) -> Script:
-        """The script in file `name` of `package`."""
-        source = resources.files(package).joinpath(name).read_bytes()
+    def of(cls, package: str, *names: str) -> Script:
+        """The script in a file of `package`; of several files, one after the other: what scripts share comes first."""
+        source = b"\n".join(resources.files(package).joinpath(name).read_bytes() for name in names)
         return cls(source, hashlib.sha1(source, usedforsecurity=False).hexdigest())
 
 
