@@ -40,6 +40,7 @@ class Definition:
             python=data["python"],
             signature=data["signature"],
             version=int(data["version"]),
+            requirements=tuple(data.get("requirements", ())),
         )
         return cls(Registration.from_json(data["registration"]), parcel)
 

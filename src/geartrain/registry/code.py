@@ -37,6 +37,7 @@ class Parcel:
         python: the minor version of Python that pickled it.
         signature: hex HMAC-SHA256, or '' where there was no secret.
         version: the `code_version` of the registrations that it was submitted with; 0: not submitted yet.
+        requirements: the packages that it needs; part of what is signed, because installing them runs code too.
     """
 
     session: str
@@ -44,15 +45,19 @@ class Parcel:
     python: str
     signature: str
     version: int = 0
+    requirements: tuple[str, ...] = ()
 
 
-def seal(session: str, codes: Iterable[Code], by_value: Iterable[ModuleType] = ()) -> Parcel:
+def seal(
+    session: str, codes: Iterable[Code], by_value: Iterable[ModuleType] = (), requirements: tuple[str, ...] = ()
+) -> Parcel:
     """Pickle and sign.
 
     Args:
         session: the session's name.
         codes: the code of its registrations.
         by_value: modules of the script's own that workers may not have: their functions travel with the code.
+        requirements: the packages that it needs.
 
     Raises:
         CodeError: something in it cannot be pickled.
@@ -64,7 +69,8 @@ def seal(session: str, codes: Iterable[Code], by_value: Iterable[ModuleType] = (
             f"session {session!r}: its functions cannot be pickled: {error}. What cannot travel to another process"
             " (a connection, a lock, an open file) belongs in onRegistered"
         ) from error
-    return Parcel(session=session, blob=blob, python=PYTHON, signature=signature(session, PYTHON, blob))
+    signed = signature(session, PYTHON, blob, requirements)
+    return Parcel(session=session, blob=blob, python=PYTHON, signature=signed, requirements=requirements)
 
 
 def dumps(value: object, by_value: Iterable[ModuleType] = ()) -> bytes:
@@ -110,8 +116,8 @@ def open_parcel(parcel: Parcel) -> tuple[Code, ...]:
 
 
 def check(parcel: Parcel) -> None:
-    """Raise PythonMismatch or BadSignature where the code must not be unpickled here."""
-    expected = signature(parcel.session, parcel.python, parcel.blob)
+    """Raise PythonMismatch or BadSignature where the code must not be unpickled here, or its requirements installed."""
+    expected = signature(parcel.session, parcel.python, parcel.blob, parcel.requirements)
     if expected and not hmac.compare_digest(expected, parcel.signature):
         how = "is signed with another secret" if parcel.signature else "is not signed"
         raise BadSignature(
@@ -125,13 +131,13 @@ def check(parcel: Parcel) -> None:
         )
 
 
-def signature(session: str, python: str, blob: bytes) -> str:
+def signature(session: str, python: str, blob: bytes, requirements: Iterable[str] = ()) -> str:
     """Hex HMAC-SHA256 of code and what it belongs to; '' where there is no secret."""
     secret = os.environ.get(SECRET_VARIABLE)
     if not secret:
         return ""
     mac = hmac.new(secret.encode(), digestmod="sha256")
-    for part in (session.encode(), python.encode(), blob):
+    for part in (session.encode(), python.encode(), blob, *map(str.encode, requirements)):
         mac.update(b"%d:" % len(part) + part)
     return mac.hexdigest()
 

@@ -287,6 +287,7 @@ def definition(registration: Registration, parcel: Parcel) -> str:
         "python": parcel.python,
         "signature": parcel.signature,
         "version": parcel.version,
+        "requirements": parcel.requirements,
         "blob": base64.b64encode(parcel.blob).decode(),
         "digest": digest(parcel.blob),
     }

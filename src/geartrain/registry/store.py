@@ -35,6 +35,9 @@ class Session:
         python: the minor version of Python that pickled its code.
         dialect: its record format.
         script: the script's path as it was given, or `-`.
+        description: what its user says of it, or None.
+        requirements: the packages that it needs, normalised (`geartrain.environments`).
+        environment: of these requirements; '' where there are none.
     """
 
     name: str
@@ -43,12 +46,16 @@ class Session:
     python: str
     dialect: Dialect
     script: str
+    description: str | None = None
+    requirements: tuple[str, ...] = ()
+    environment: str = ""
 
     @classmethod
     def from_json(cls, text: str) -> Session:
         """From what is kept."""
         data = json.loads(text)
         data["dialect"] = Dialect(data["dialect"])
+        data["requirements"] = tuple(data.get("requirements", ()))
         return cls(**data)
 
 
@@ -199,6 +206,7 @@ class Store:
             python=str(stored["python"]),
             signature=str(stored["signature"]),
             version=int(stored["version"]),
+            requirements=tuple(json.loads(stored.get("requirements", "[]"))),
         )
 
     def source(self, session: str) -> str:
@@ -358,5 +366,6 @@ def _code_fields(parcel: Parcel, source: str, version: int) -> tuple[str | bytes
         "signature": parcel.signature,
         "source": source,
         "version": version,
+        "requirements": json.dumps(parcel.requirements),
     }
     return tuple(item for pair in fields.items() for item in pair)

@@ -14,7 +14,9 @@ from geartrain.registry import Hook, Module, Parcel, Registration, Status
 from geartrain.registry.hooks import differences, ignored, is_hooked, outboxes_of, set_command
 from support.registrations import registration, snapshot_of
 
-PARCEL = Parcel(session="shop", blob=b"\x80code", python="3.11", signature="ab", version=7)
+PARCEL = Parcel(
+    session="shop", blob=b"\x80code", python="3.11", signature="ab", version=7, requirements=("colour==1.0",)
+)
 
 
 def fields(command):
@@ -71,6 +73,8 @@ def test_a_hook_for_the_server_says_who_registered_and_brings_the_code(reader, m
     assert Registration.from_json(definition.pop("registration")) == item
     assert base64.b64decode(definition.pop("blob")) == PARCEL.blob
     assert definition.pop("digest") == hashlib.sha256(PARCEL.blob).hexdigest()
+    requirements = definition.pop("requirements")
+    assert requirements == ["colour==1.0"]
     assert definition == {"session": "shop", "python": "3.11", "signature": "ab", "version": 7}
     assert outboxes_of(item, b"t") == []
 
