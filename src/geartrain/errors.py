@@ -15,6 +15,8 @@
     │   └── CodeError            the code cannot be pickled, or not be loaded (a module is missing)
     └── InternalError            a bug in Geartrain: please report it
 
+    Aborted                      an execution is stopped from outside (a BaseException: `except Exception` lets it pass)
+
 A message says what happened, with the value, and what to do.
 """
 
@@ -147,3 +149,7 @@ class CodeError(RegistryError):
 
 class InternalError(GeartrainError):
     """A bug in Geartrain, not in your script. Please report it with the traceback."""
+
+
+class Aborted(BaseException):
+    """Raised in a running function by `RG.ABORTEXECUTION`, or after ExecutionMaxIdleTime; do not catch it."""

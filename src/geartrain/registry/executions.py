@@ -16,6 +16,8 @@ from enum import StrEnum
 from typing import Any
 
 from geartrain import keys
+from geartrain.builder.steps import Step
+from geartrain.pipeline.describe import function_text
 from geartrain.registry.sequence import shard_id
 from geartrain.text import to_bytes
 from geartrain.wire import Access, Argument, ErrorReply, Script, raise_for
@@ -78,6 +80,18 @@ class PlanStep:
     name: str
     arg: str
     duration_ms: int = 0
+
+
+def plan_of(steps: Iterable[Step]) -> tuple[PlanStep, ...]:
+    """The plan of a pipeline, as it is shown: nobody measures how long a step takes."""
+    return tuple(
+        PlanStep(
+            type=step.kind.value,
+            name=", ".join(map(function_text, step.functions)) or step.kind.value,
+            arg=", ".join(f"{name}={value!r:.100}" for name, value in step.options.items()),
+        )
+        for step in steps
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

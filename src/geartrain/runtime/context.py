@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from types import CodeType
 from typing import Any, Protocol
 
 from geartrain import keys
-from geartrain.errors import ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
+from geartrain.errors import Aborted, ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
 from geartrain.runtime.arguments import packed
 from geartrain.runtime.hold import Hold
 from geartrain.wire import (
@@ -348,15 +349,41 @@ class Context:
         """Run a coroutine to its end on this thread's event loop; its result."""
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(coroutine)
+        try:
+            return self._runner.run(coroutine)
+        except Aborted:
+            # It came into the loop itself: what ran there was not ended by it.
+            self._close_loop()
+            raise
+
+    def _close_loop(self) -> None:
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
+
+    def interrupt(self, *, hard: bool) -> None:
+        """Let this thread, which has been given an exception, notice it; from any thread.
+
+        Args:
+            hard: also where it waits for a server: its connections are lost then.
+        """
+        runner, link = self._runner, self._link
+        if runner is not None:
+            # Closed just now: then nobody waits for it.
+            with suppress(RuntimeError):
+                runner.get_loop().call_soon_threadsafe(_nothing)
+        if hard and link is not None:
+            link.abort()
 
     def close(self) -> None:
         """Close the connection and the event loop."""
         if self._link is not None:
             self._link.close()
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
+        self._close_loop()
+
+
+def _nothing() -> None:
+    """What a loop is woken with."""
 
 
 class _Contexts(threading.local):

@@ -386,6 +386,10 @@ class ClusterLink:
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
+    def abort(self) -> None:
+        """Let the thread that uses the link, whatever it waits for, find the connection lost; from any thread."""
+        self.nodes.abort()
+
     def close(self) -> None:
         """Close all connections; the link can be used again."""
         self._watched = None

@@ -113,6 +113,11 @@ class NodeLinks:
         if link is not None:
             link.abort()
 
+    def abort(self) -> None:
+        """Let the thread that uses them, whatever it waits for, find its connection lost; from any thread."""
+        for link in list(self._links.values()):
+            link.abort()
+
     def drop(self, address: Address) -> None:
         """Close the connection to a node, if there is one: replies may still be on their way."""
         link = self._links.get(address)

@@ -17,6 +17,7 @@ from geartrain.pipeline import Pipeline, compile_pipeline
 from geartrain.pipeline.describe import user_trace
 from geartrain.readers.entries import before
 from geartrain.registry import Code, Registration, Store, open_parcel
+from geartrain.registry.executions import PlanStep, plan_of
 from geartrain.runtime import EXECUTES, CallSites, Context, call_sites, enter
 from geartrain.wire import Endpoint, access
 from geartrain.worker.leases import Beginning
@@ -38,6 +39,8 @@ class Deployment:
         policy: what a failure means.
         trim: whether entries are deleted once every group has passed them.
         beginning: where a stream is read from the first time.
+        keeps: whether its executions are kept, with their results.
+        plan: its steps, as they are shown with its executions.
         aborted: whether its policy has stopped it (the registry will say so too).
     """
 
@@ -49,6 +52,8 @@ class Deployment:
     policy: Policy
     trim: bool
     beginning: Beginning
+    keeps: bool = field(default=False)
+    plan: tuple[PlanStep, ...] = field(default=())
     aborted: bool = field(default=False)
 
     @property
@@ -57,10 +62,20 @@ class Deployment:
         return self.registration.dialect
 
 
-def deploy(registration: Registration, code: Code, targets: Collection[object] = EXECUTES) -> Deployment:
-    """Compile a registration's code; `targets`: what sends commands that may wait (in the server, nothing)."""
-    pipeline = compile_pipeline(code.steps, discard=True, targets=targets)
+def deploy(
+    registration: Registration, code: Code, targets: Collection[object] = EXECUTES, *, keeps: bool = False
+) -> Deployment:
+    """Compile a registration's code.
+
+    Args:
+        registration: what it is.
+        code: its steps.
+        targets: what sends commands that may wait (in the server, nothing).
+        keeps: its executions are to be kept, with their results.
+    """
+    pipeline = compile_pipeline(code.steps, discard=not keeps, targets=targets)
     tail_calls = call_sites(pipeline.tail_calls)
+    plan = plan_of(code.steps) if keeps else ()
     arguments = registration.arguments
     if isinstance(arguments, StreamArguments):
         return Deployment(
@@ -72,6 +87,8 @@ def deploy(registration: Registration, code: Code, targets: Collection[object] =
             policy=Policy(arguments.on_failed_policy, arguments.on_failed_retry_interval, arguments.max_retries),
             trim=arguments.trim_stream,
             beginning=Beginning(before(arguments.from_id), before(f"{registration.since_ms}-0")),
+            keeps=keeps,
+            plan=plan,
         )
     return Deployment(
         registration=registration,
@@ -83,6 +100,8 @@ def deploy(registration: Registration, code: Code, targets: Collection[object] =
         # An outbox is read by nobody else.
         trim=True,
         beginning=Beginning("0-0", "0-0"),
+        keeps=keeps,
+        plan=plan,
     )
 
 
@@ -153,7 +172,7 @@ class Loader:
 
     def _deploy(self, registration: Registration, code: Code, context: Context) -> None:
         try:
-            deployment = deploy(registration, code)
+            deployment = deploy(registration, code, keeps=registration.dialect is Dialect.REDISGEARS_1_2)
             if code.on_registered is not None:
                 code.on_registered()
             context.flush()

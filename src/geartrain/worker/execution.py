@@ -52,11 +52,7 @@ def execute(
     """
     count = 0
     try:
-        context.begin(deployment.pipeline, deployment.tail_calls)
-        if context.cluster is not None:
-            context.cluster.home = source.slot(batch)
-            context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
-            source.check(batch, context.cluster)
+        begin(source, batch, deployment, context)
         if records is None:
             records = source.records_now(batch, deployment, context)
         count = len(records)
@@ -69,6 +65,15 @@ def execute(
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too; the policy decides
         return count, error
     return count, None
+
+
+def begin(source: Source, batch: list[Any], deployment: Deployment, context: Context) -> None:
+    """Prepare this thread for a batch."""
+    context.begin(deployment.pipeline, deployment.tail_calls)
+    if context.cluster is not None:
+        context.cluster.home = source.slot(batch)
+        context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
+        source.check(batch, context.cluster)
 
 
 def explain(error: BaseException) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from geartrain.errors import ServerUnavailable
+from geartrain.errors import Aborted, ServerUnavailable
 from geartrain.readers.entries import id_parts
 from geartrain.runtime import Context
 from geartrain.text import shown
@@ -27,10 +27,12 @@ from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.buffer import Buffer
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import Source, execute, explain
+from geartrain.worker.keeping import execute_kept
 from geartrain.worker.policy import Verdict, backoff
 from geartrain.worker.pool import Pool
+from geartrain.worker.recorder import Recorder
 from geartrain.worker.replication import Replication
-from geartrain.worker.tally import Tally
+from geartrain.worker.tally import Line, Tally
 
 SLICE = 0.02
 """Seconds that a partition may keep a thread while others wait."""
@@ -59,6 +61,7 @@ class Hooks:
         aborted: the policy stops the registration.
         failed: an execution failed: outcome, message, traceback (for the log).
         replication: whether replicas are to have the effects before anything is committed.
+        recorder: keeps executions, where a deployment's are to be kept.
     """
 
     progressed: Callable[[Partition], None]
@@ -66,6 +69,7 @@ class Hooks:
     aborted: Callable[[Partition], None]
     failed: Callable[[Partition, str, str, str], None]
     replication: Replication
+    recorder: Recorder
 
 
 class Partition:
@@ -289,6 +293,8 @@ class Partition:
         if self._was_full:
             self._was_full = False
             self._hooks.drained(self)
+        if self.deployment.keeps and not self._buffer:
+            self._hooks.recorder.soon()
 
     def _take(self, now: float) -> list[Any] | None:
         """The entries of the next batches that may run now, None where there are none. Holds the lock.
@@ -369,13 +375,20 @@ class Partition:
         """Execute one batch, and note how it ended; returns whether the next one may follow at once."""
         position = self._source.position(batch)
         begin = time.perf_counter()
-        count, error = execute(self._source, batch, records, deployment, context)
+        if deployment.keeps:
+            recorder = self._hooks.recorder
+            count, error = execute_kept(recorder, self._source, batch, records, deployment, context)
+        else:
+            count, error = execute(self._source, batch, records, deployment, context)
         duration = time.perf_counter() - begin
         if error is not None:
             if isinstance(error, ServerUnavailable):
                 self._unavailable(batch)
                 return False
-            return self._failed(batch, deployment, error, (begin, duration, len(batch), position))
+            timing = (begin, duration, len(batch), position)
+            if isinstance(error, Aborted):
+                return self._aborted(batch, error, timing)
+            return self._failed(batch, deployment, error, timing)
         if count:
             self._tally.success(begin, duration, count, position)
         self._failures = self._outages = 0
@@ -415,9 +428,16 @@ class Partition:
             self._batch = batch
             self._not_before = time.monotonic() + backoff(self._outages)
 
-    def _failed(
-        self, batch: list[Any], deployment: Deployment, error: BaseException, timing: tuple[float, float, int, str]
-    ) -> bool:
+    def _aborted(self, batch: list[Any], error: Aborted, timing: Line) -> bool:
+        """Somebody has aborted the execution: whatever the policy, it is not tried again."""
+        message, trace = explain(error)
+        self._tally.aborted(timing, (message, trace))
+        self._failures = self._outages = 0
+        self._hooks.failed(self, "aborted", message, trace)
+        self._advance(timing[3], batch)
+        return True
+
+    def _failed(self, batch: list[Any], deployment: Deployment, error: BaseException, timing: Line) -> bool:
         """Do what the policy says; returns whether the next batch may follow at once."""
         message, trace = explain(error)
         with self._lock:

@@ -9,6 +9,9 @@ from contextlib import suppress
 
 from geartrain.registry.statistics import Delta, Execution
 
+Line = tuple[float, float, int, str]
+"""When an execution began (`time.perf_counter`), seconds that it took, records of its batch, id of its last entry."""
+
 _Line = tuple[float, float, int, str, str, str | None]
 
 
@@ -23,6 +26,7 @@ class Tally:
     """
 
     __slots__ = (
+        "_cut",
         "_drained",
         "_error",
         "_history",
@@ -40,6 +44,7 @@ class Tally:
         self.duration = 0.0
         self.last_duration = 0.0
         self.counts: dict[str, int] = {}
+        self._cut = 0
         self._history: deque[_Line] = deque(maxlen=history)
         self._error: tuple[str, str, float] | None = None
         self._drained: dict[str, int] = {}
@@ -68,11 +73,11 @@ class Tally:
         self.last_duration = last
         self._history.extend((begin, took, 1, about, "succeeded", None) for begin, took, about in lines)
 
-    def failure(self, line: tuple[float, float, int, str], outcome: str, error: tuple[str, str]) -> None:
+    def failure(self, line: Line, outcome: str, error: tuple[str, str]) -> None:
         """An execution failed.
 
         Args:
-            line: when it began (`time.perf_counter`), seconds that it took, records of its batch, id of its last entry.
+            line: the execution.
             outcome: `failed`, `retried` or `aborted`.
             error: message and the user's traceback.
         """
@@ -81,6 +86,17 @@ class Tally:
         self.count(outcome)
         if outcome == "aborted":
             self.count("failed")
+        self._note(line, outcome, error)
+
+    def aborted(self, line: Line, error: tuple[str, str]) -> None:
+        """Somebody has aborted an execution; arguments as of `failure`."""
+        self.duration += line[1]
+        self.last_duration = line[1]
+        self.count("aborted")
+        self._cut += 1
+        self._note(line, "aborted", error)
+
+    def _note(self, line: Line, outcome: str, error: tuple[str, str]) -> None:
         self._history.append((*line, outcome, error[0]))
         self._error = (*error, self._wall + line[0])
 
@@ -94,8 +110,8 @@ class Tally:
         totals["succeeded"] = self.succeeded
         totals["records"] = self.records
         totals["duration_us"] = round(self.duration * 1e6)
-        # A retried batch is triggered once, when it ends: by success or by failure.
-        totals["triggered"] = totals["succeeded"] + totals.get("failed", 0)
+        # A retried batch is triggered once, when it ends: by success, by failure, or because somebody aborted it.
+        totals["triggered"] = totals["succeeded"] + totals.get("failed", 0) + self._cut
         counters = {name: total - self._drained.get(name, 0) for name, total in totals.items()}
         if not any(counters.values()):
             return None

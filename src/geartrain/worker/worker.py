@@ -41,6 +41,7 @@ from geartrain.worker.committer import Committer
 from geartrain.worker.deployments import Deployments
 from geartrain.worker.discovery import Discovery
 from geartrain.worker.failures import FailureLog
+from geartrain.worker.gears import Gears
 from geartrain.worker.keyevents import KeyEvents
 from geartrain.worker.leases import KEY_EVENTS, Leases, Renewal
 from geartrain.worker.membership import Member, Membership, view
@@ -97,8 +98,7 @@ class Worker:
     ) -> None:
         self.id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._settings = settings = settings or WorkerSettings()
-        self._endpoint = endpoint
-        self._on_ready = on_ready
+        self._endpoint, self._on_ready = endpoint, on_ready
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._news: deque[tuple[News, Partition]] = deque()
         self._troubles: deque[tuple[str, str]] = deque()
@@ -119,7 +119,10 @@ class Worker:
         self._tasks, self._deployments = Tasks(endpoint, self.id), Deployments(endpoint)
         self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
-        hooks = Hooks(self._committer.progressed, self._drained, self._aborted, self._failed, replication)
+        self._gears = Gears(endpoint, self.id)
+        hooks = Hooks(
+            self._committer.progressed, self._drained, self._aborted, self._failed, replication, self._gears.recorder
+        )
         self._ownership = Ownership(settings, Leases(self._link, self.id, settings.lease_ttl), self._pool, hooks)
         self._members: dict[str, Member] = {}
         self._version, self._beaten, self._reassign = -1, 0.0, False
@@ -231,6 +234,7 @@ class Worker:
             text = "%d executions still run after %g s; their batches will run again when their leases have expired"
             logger.warning(text, running, self._settings.stop_deadline)
         self._committer.stop(max(deadline, time.monotonic() + 1))
+        self._gears.stop(deadline)
         self._quietly(lambda: self._reports.write(self._ownership.everything(), now=True))
         self._quietly(self._ownership.release_all)
         self._quietly(lambda: self._note_removed(self._store.snapshot()))
@@ -274,6 +278,7 @@ class Worker:
         self._note_removed(snapshot)
         self._deployments.follow(snapshot)
         self._capture.follow(snapshot)
+        self._gears.follow(snapshot)
         for name, deployment in self._deployments.current.items():
             active = self._deployments.active.get(name)
             resumed = active is not None and active.code_version == deployment.registration.code_version
@@ -297,6 +302,7 @@ class Worker:
         for failed in self._deployments.poll():
             self._reports.trouble(failed.registration.id, failed.message, failed.trace)
         if set(map(id, self._deployments.current.values())) != before:
+            self._gears.loaded(self._deployments.current.values())
             # The others have to know what runs here, and so has `_assign`.
             self._beaten = -self._settings.poll_interval
             self._beat()

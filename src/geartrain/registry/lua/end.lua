@@ -4,7 +4,7 @@
 local key = execution .. ARGV[5]
 local status, registration = unpack(redis.call('HMGET', key, 'status', 'registration'))
 if not status or ended[status] then return 0 end
-for i = 6, #ARGV, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+redis.call('HSET', key, unpack(ARGV, 6))
 if registration then bound(of .. registration, tonumber(ARGV[4])) end
 bound(all, tonumber(ARGV[3]))
 return 1

@@ -9,7 +9,7 @@ while at <= #ARGV do
   local registration, last = ARGV[at], at + 1 + 2 * ARGV[at + 1]
   local number = redis.call('INCR', KEYS[2])
   local id = shard .. '-' .. string.format('%.0f', number)
-  for i = at + 2, last, 2 do redis.call('HSET', execution .. id, ARGV[i], ARGV[i + 1]) end
+  redis.call('HSET', execution .. id, unpack(ARGV, at + 2, last))
   redis.call('ZADD', all, number, id)
   if registration ~= '' then
     redis.call('HSET', execution .. id, 'registration', registration)
