@@ -14,6 +14,7 @@ from geartrain.builder import GB, GearsBuilder
 from geartrain.client import Client
 from geartrain.config import Dialect
 from geartrain.errors import (
+    Aborted,
     ArgumentError,
     BadSignature,
     CodeError,
@@ -34,6 +35,7 @@ from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashta
 __version__ = _version("geartrain")
 
 __all__ = [
+    "Aborted",
     "GB",
     "ArgumentError",
     "BadSignature",

@@ -25,7 +25,10 @@ COUNTERS = (
     "unreplicated",
     "records",
     "duration_us",
+    "lag_ms",
 )
+
+_LATEST = ("last_duration_us", "last_lag_ms")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,13 +39,16 @@ class Statistics:
         triggered: executions that were started; a retried batch counts once.
         succeeded: executions that ended well.
         failed: executions that failed for good: the policy was `continue` or `abort`, or retries are used up.
-        aborted: how often the policy stopped the registration.
+        aborted: how often the policy stopped the registration, or somebody an execution.
         retried: tries that failed and were (or are being) tried again.
         dropped: key events that were lost because the worker's buffer was full (best effort only).
         unreplicated: executions whose effects too few replicas had acknowledged in time (`wait_replicas`).
         records: records in succeeded executions.
         duration_us: microseconds that executions took, in total.
         last_duration_us: microseconds that the last one took; where several shards execute, the longest of their last.
+        lag_ms: milliseconds from the id of a batch's first entry to the batch's end, in total (streams, in the dialect
+            redisgears-1.2).
+        last_lag_ms: the same of the last batch.
         last_error: the last failure's message, or None.
         last_trace: the user's traceback of the last failure, or None.
         last_error_at: its Unix time in seconds, or None.
@@ -58,6 +64,8 @@ class Statistics:
     records: int = 0
     duration_us: int = 0
     last_duration_us: int = 0
+    lag_ms: int = 0
+    last_lag_ms: int = 0
     last_error: str | None = None
     last_trace: str | None = None
     last_error_at: float | None = None
@@ -68,12 +76,17 @@ class Statistics:
         ended = self.succeeded + self.failed + self.retried
         return self.duration_us / ended if ended else 0.0
 
+    @property
+    def average_lag_ms(self) -> float:
+        """`lag_ms` of a batch on average; 0 where there was none."""
+        return self.lag_ms / self.triggered if self.triggered else 0.0
+
     @classmethod
     def from_hash(cls, flat: Sequence[Any]) -> Statistics:
         """From the reply to HGETALL."""
         stored = dict(zip(flat[::2], flat[1::2], strict=True))
         made = cls()
-        for name in (*COUNTERS, "last_duration_us"):
+        for name in (*COUNTERS, *_LATEST):
             setattr(made, name, int(stored.get(name, 0)))
         made.last_error = stored.get("last_error")
         made.last_trace = stored.get("last_trace")
@@ -87,7 +100,8 @@ class Statistics:
         for part in parts:
             for name in COUNTERS:
                 setattr(made, name, getattr(made, name) + getattr(part, name))
-            made.last_duration_us = max(made.last_duration_us, part.last_duration_us)
+            for name in _LATEST:
+                setattr(made, name, max(getattr(made, name), getattr(part, name)))
             if part.last_error is not None and (part.last_error_at or 0.0) >= (made.last_error_at or 0.0):
                 made.last_error, made.last_error_at = part.last_error, part.last_error_at
                 made.last_trace = part.last_trace

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from geartrain.builder.requests import Reader
 from geartrain.errors import Aborted, ServerUnavailable
 from geartrain.readers.entries import id_parts
 from geartrain.runtime import Context
@@ -391,6 +392,8 @@ class Partition:
             return self._failed(batch, deployment, error, timing)
         if count:
             self._tally.success(begin, duration, count, position)
+            if deployment.keeps:
+                self._lagged(batch)
         self._failures = self._outages = 0
         self._advance(position, batch)
         return True
@@ -428,6 +431,11 @@ class Partition:
             self._batch = batch
             self._not_before = time.monotonic() + backoff(self._outages)
 
+    def _lagged(self, batch: list[Any]) -> None:
+        """Note how long the batch's first entry waited, which only the dialect redisgears-1.2 tells."""
+        if self.deployment.registration.reader is Reader.STREAM:
+            self._tally.lag(batch[0][0])
+
     def _aborted(self, batch: list[Any], error: Aborted, timing: Line) -> bool:
         """Somebody has aborted the execution: whatever the policy, it is not tried again."""
         message, trace = explain(error)
@@ -455,5 +463,7 @@ class Partition:
         if verdict is Verdict.ABORT:
             self._hooks.aborted(self)
         elif verdict is Verdict.CONTINUE:
+            if deployment.keeps:
+                self._lagged(batch)
             self._advance(timing[3], batch)
         return verdict is Verdict.CONTINUE

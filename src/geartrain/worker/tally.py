@@ -30,6 +30,7 @@ class Tally:
         "_drained",
         "_error",
         "_history",
+        "_last_lag",
         "_wall",
         "counts",
         "duration",
@@ -45,6 +46,7 @@ class Tally:
         self.last_duration = 0.0
         self.counts: dict[str, int] = {}
         self._cut = 0
+        self._last_lag: int | None = None
         self._history: deque[_Line] = deque(maxlen=history)
         self._error: tuple[str, str, float] | None = None
         self._drained: dict[str, int] = {}
@@ -72,6 +74,12 @@ class Tally:
         self.duration += duration
         self.last_duration = last
         self._history.extend((begin, took, 1, about, "succeeded", None) for begin, took, about in lines)
+
+    def lag(self, entry_id: str) -> None:
+        """A batch whose first entry has this id has ended: how long that took from the id's time."""
+        lag = max(0, round(time.time() * 1000) - int(entry_id.partition("-")[0]))
+        self.count("lag_ms", lag)
+        self._last_lag = lag
 
     def failure(self, line: Line, outcome: str, error: tuple[str, str]) -> None:
         """An execution failed.
@@ -117,6 +125,8 @@ class Tally:
             return None
         self._drained = totals
         latest: dict[str, str | int | float] = {"last_duration_us": round(self.last_duration * 1e6)}
+        if self._last_lag is not None:
+            latest["last_lag_ms"] = self._last_lag
         error = self._error
         if error is not None:
             latest["last_error"], latest["last_trace"], latest["last_error_at"] = error

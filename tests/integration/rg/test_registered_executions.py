@@ -8,6 +8,7 @@ import hiredis
 import pytest
 
 from geartrain import Dialect, GearsBuilder, execute, keys
+from geartrain.registry import Store
 from geartrain.registry.executions import Executions, State
 from geartrain.worker.recorder import Recorder
 from support.waiting import wait_for
@@ -233,3 +234,19 @@ def test_a_worker_that_stops_leaves_nothing_behind(place):
     place.wait_info(name, lambda info: info.lag == 0)
     worker.stop()
     assert len(Executions(place.link).ids()) == 50
+
+
+def test_the_lag_of_streams_is_told(place):
+    """From the entry's id to the end of its batch; of the last one, and in total."""
+    name = place.register(streams().foreach(lambda _: time.sleep(0.05)), "s", batch=2, dialect=GEARS)
+    place.start()
+    for _ in range(4):
+        place.add("s")
+
+    def told():
+        found = Store(place.link).statistics([name])[name]
+        return found if found.triggered == 2 else None
+
+    statistics = wait_for(told)
+    assert 200 <= statistics.last_lag_ms < 5000
+    assert 100 <= statistics.average_lag_ms <= statistics.last_lag_ms

@@ -132,6 +132,7 @@ def _registry(scratch: bytes) -> list[Trial]:
         ("HGETALL", scratch),
         ("HEXISTS", scratch, "field"),
         ("HINCRBY", scratch, "field", 1),
+        ("HMGET", scratch, "field"),
         ("HDEL", scratch, "field"),
         ("LPUSH", scratch, "1"),
         ("LRANGE", scratch, 0, 0),
@@ -139,6 +140,10 @@ def _registry(scratch: bytes) -> list[Trial]:
         ("SADD", scratch, "1"),
         ("SREM", scratch, "1"),
         ("SMEMBERS", scratch),
+        ("ZADD", scratch, 1, "1"),
+        ("ZCARD", scratch),
+        ("ZRANGE", scratch, 0, 0),
+        ("ZREM", scratch, "1"),
         ("XADD", scratch, "*", "field", "1"),
         ("DEL", scratch),
     ]

@@ -8,7 +8,7 @@ local function drop(id)
   local registration = redis.call('HGET', execution .. id, 'registration')
   redis.call('ZREM', all, id)
   if registration then redis.call('ZREM', of .. registration, id) end
-  redis.call('UNLINK', execution .. id)
+  redis.call('DEL', execution .. id)
 end
 
 local function bound(index, limit)
