@@ -35,8 +35,8 @@ from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashta
 __version__ = _version("geartrain")
 
 __all__ = [
-    "Aborted",
     "GB",
+    "Aborted",
     "ArgumentError",
     "BadSignature",
     "Client",

@@ -59,8 +59,8 @@ class Registration:
         since_ms: the server's time at which it was registered first, in milliseconds since 1970; set by the store.
         python: the minor version of Python that pickled it, for example `3.11`.
         user: the ACL user who registered it; a sync function's commands have their permissions.
-        environment: of its session's requirements (`geartrain.environments`); '' where it has none. Only workers of that
-            environment run it.
+        environment: of its session's requirements (`geartrain.environments`); '' where it has none. Only workers
+            of that environment run it.
     """
 
     id: str
