@@ -190,4 +190,9 @@ def is_stream(registration: Registration) -> bool:
     return registration.reader is Reader.STREAM
 
 
-__all__ = ["Deployment", "Failed", "Loader", "StepError", "deploy", "is_stream"]
+def is_command(registration: Registration) -> bool:
+    """Whether it is called by commands, and has no streams."""
+    return registration.reader == "CommandReader"
+
+
+__all__ = ["Deployment", "Failed", "Loader", "StepError", "deploy", "is_command", "is_stream"]
