@@ -237,16 +237,16 @@ class Store:
             if self.link.transaction([("HSET", keys.STATUS, registration, status.value), ("INCR", keys.VERSION)]):
                 return
 
-    def abort(self, registration: str, code_version: int) -> bool:
-        """Abort a registration that is active and still has that code; whether it was."""
+    def end(self, registration: str, code_version: int, status: Status) -> bool:
+        """Abort or pause a registration that is active and still has that code; whether it was."""
         while True:
             self.link.call("WATCH", keys.VERSION)
             text = self.link.call("HGET", keys.REGISTRATIONS, registration)
-            status = self.link.call("HGET", keys.STATUS, registration) or Status.ACTIVE
-            if text is None or status != Status.ACTIVE or Registration.from_json(text).code_version != code_version:
+            now = self.link.call("HGET", keys.STATUS, registration) or Status.ACTIVE
+            if text is None or now != Status.ACTIVE or Registration.from_json(text).code_version != code_version:
                 self.link.call("UNWATCH")
                 return False
-            changes: list[Command] = [("HSET", keys.STATUS, registration, Status.ABORTED.value), ("INCR", keys.VERSION)]
+            changes: list[Command] = [("HSET", keys.STATUS, registration, status.value), ("INCR", keys.VERSION)]
             if self.link.transaction(changes):
                 return True
 

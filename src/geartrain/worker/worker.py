@@ -77,7 +77,7 @@ class News(Enum):
 
     LOST = "its lease is another's"
     GONE = "its stream is gone"
-    ABORTED = "its policy stops the registration"
+    ABORTED = "its policy, or its function, stops the registration"
 
 
 class Worker:
@@ -408,9 +408,10 @@ class Worker:
 
     def _abort(self, partition: Partition) -> None:
         registration, deployment = partition.key[0], partition.deployment
+        version, ending = deployment.registration.code_version, deployment.ending
         # Not where new code has come since: it gets its own chance.
-        if deployment.aborted and self._store.abort(registration, deployment.registration.code_version):
-            logger.error("%s: aborted; `geartrain resume %s` starts it again", registration, registration)
+        if deployment.aborted and self._store.end(registration, version, ending):
+            logger.error("%s: %s; `geartrain resume %s` starts it again", registration, ending.value, registration)
         self._aborting.discard(registration)
         self._follow()
 
