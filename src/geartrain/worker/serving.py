@@ -11,8 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.text import to_bytes
@@ -28,8 +27,7 @@ _REFUSED_AGAIN = 5.0
 """Seconds until a server is asked again that has no module, or lets us not serve."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call, as the module hands it over.
 
     Attributes:
@@ -123,7 +121,7 @@ class Serving:
         while True:
             *_, reply = _checked(link.replies(expected))
             if reply is not None:
-                call = Call(*reply)
+                call = Call._make(reply)
                 if self._stopping.is_set():
                     link.call("GEARTRAIN.RETURN", call.id)
                     return
