@@ -318,6 +318,8 @@ class Worker:
     def _streams(self, registration: Registration) -> Iterable[bytes] | None:
         if registration.reader is Reader.KEYS:
             return self._capture.streams(registration)
+        if registration.reader is Reader.COMMAND:
+            return ()
         return self._discovery.streams(to_bytes(registration.pattern))
 
     def _partitions_changed(self) -> None:
