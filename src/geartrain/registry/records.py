@@ -40,6 +40,7 @@ class Delivery(StrEnum):
 
     AT_LEAST_ONCE = "at-least-once"
     BEST_EFFORT = "best-effort"
+    AT_MOST_ONCE = "at-most-once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ class Registration:
 
     def delivery(self, *, hooked: bool) -> Delivery:
         """What is promised for its events; `hooked`: the server module captures them."""
+        if self.reader is Reader.COMMAND:
+            return Delivery.AT_MOST_ONCE
         return Delivery.AT_LEAST_ONCE if hooked or self.reader is Reader.STREAM else Delivery.BEST_EFFORT
 
     def to_json(self) -> str:

@@ -192,9 +192,4 @@ def is_stream(registration: Registration) -> bool:
     return registration.reader is Reader.STREAM
 
 
-def is_command(registration: Registration) -> bool:
-    """Whether it is called by commands, and has no streams."""
-    return registration.reader == "CommandReader"
-
-
-__all__ = ["Deployment", "Failed", "Loader", "StepError", "deploy", "is_command", "is_stream"]
+__all__ = ["Deployment", "Failed", "Loader", "StepError", "deploy", "is_stream"]

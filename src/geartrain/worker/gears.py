@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from geartrain import keys
+from geartrain.builder.requests import Reader
 from geartrain.errors import ServerUnavailable
 from geartrain.registry import Snapshot
 from geartrain.wire import Address, Endpoint, topology_of
 from geartrain.worker.control import Control
-from geartrain.worker.deployment import is_command
 from geartrain.worker.deployments import Deployments
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.serving import Serving
@@ -57,7 +57,7 @@ class Gears:
 
     def look_at_shards(self) -> None:
         """The shards may be others."""
-        self._triggers.follow(wanted=any(map(is_command, self._deployments.active.values())))
+        self._triggers.follow(wanted=any(item.reader is Reader.COMMAND for item in self._deployments.active.values()))
         if self._control is not None:
             self._serve_control()
 

@@ -118,7 +118,7 @@ class Trigger:
         error = ended(self._recorder, running, happened=True)
         self._counts.add(running, shown(call.args[1] if len(call.args) > 1 else call.args[0]))
         self._recorder.soon()
-        return encode_array(running.results) if error is None else encode(Error(_text(error)))
+        return encode_array(running.shown_results) if error is None else encode(Error(_text(error)))
 
     def _execute(self, deployment: Deployment, record: list[Any]) -> Running:
         seat = self._recorder.seat()

@@ -38,7 +38,6 @@ from geartrain.wire import Access, Endpoint, access, topology_of
 from geartrain.worker.assignment import share
 from geartrain.worker.capture import Capture
 from geartrain.worker.committer import Committer
-from geartrain.worker.deployment import is_command
 from geartrain.worker.deployments import Deployments
 from geartrain.worker.discovery import Discovery
 from geartrain.worker.failures import FailureLog
@@ -330,8 +329,6 @@ class Worker:
         self._assigned = None not in streams.values()
 
     def _streams(self, registration: Registration) -> Iterable[bytes] | None:
-        if is_command(registration):
-            return ()
         if registration.reader is Reader.KEYS:
             return self._capture.streams(registration)
         if registration.reader is Reader.COMMAND:
