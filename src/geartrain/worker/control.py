@@ -30,5 +30,8 @@ class Control:
             case _:
                 return encode(Error("ERR the order is neither ABORT <execution> nor PING"))
 
+    def answered(self) -> None:
+        """As `Handler`."""
+
     def close(self) -> None:
         """As `Handler`."""

@@ -72,6 +72,13 @@ class Running:
         self.context = context
         self.began = time.perf_counter()
 
+    def end(self) -> None:
+        """It has left its seat."""
+        self.duration = time.perf_counter() - self.began
+        if self.aborted:
+            # Whatever the user's code made of the exception: whoever asked was told that it is aborted.
+            self.results, self.error = (), Aborted("the execution was aborted")
+
     @property
     def shown_results(self) -> Sequence[Any]:
         """The results as callers get them: as text, where the registration has `convertToStr`.

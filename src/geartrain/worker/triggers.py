@@ -18,13 +18,12 @@ from geartrain.errors import Aborted
 from geartrain.registry.statistics import Delta
 from geartrain.resp3 import Error, encode, encode_array
 from geartrain.runtime import Context, enter
-from geartrain.text import shown
 from geartrain.wire import Address, Endpoint, Topology, topology_of
 from geartrain.wire.cluster import REGISTRY_SLOT
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.deployments import Deployments
 from geartrain.worker.execution import explain
-from geartrain.worker.keeping import ended, run
+from geartrain.worker.keeping import run
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.seats import Running
 from geartrain.worker.serving import Call, Serving, name_of
@@ -105,6 +104,7 @@ class Trigger:
         self._primary = primary
         self._recorder = recorder
         self._counts = counts
+        self._ended: Running | None = None
         self._context = Context(endpoint, "geartrain:trigger")
         enter(self._context)
 
@@ -114,11 +114,17 @@ class Trigger:
         if isinstance(deployment, str):
             return encode(Error(f"ERR {call.registration}: {deployment}"))
         record: list[Any] = call.args[1:] if name_of(call.args[0]) in _COMMANDS else call.args
-        running = self._execute(deployment, record)
-        error = ended(self._recorder, running, happened=True)
-        self._counts.add(running, shown(call.args[1] if len(call.args) > 1 else call.args[0]))
-        self._recorder.soon()
+        running = self._ended = self._execute(deployment, record)
+        error = running.error
         return encode_array(running.shown_results) if error is None else encode(Error(_text(error)))
+
+    def answered(self) -> None:
+        """As `Handler`: note the execution."""
+        running, self._ended = self._ended, None
+        if running is not None:
+            self._recorder.ended(running)
+            self._counts.add(running, running.deployment.registration.pattern)
+            self._recorder.soon()
 
     def _execute(self, deployment: Deployment, record: list[Any]) -> Running:
         seat = self._recorder.seat()
@@ -135,6 +141,7 @@ class Trigger:
         except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too; the caller gets it
             running.error = raised
         seat.leave()
+        running.end()
         return running
 
     def _home(self) -> int:
