@@ -317,6 +317,8 @@ def _records(host: SessionHost, parcel: Parcel, user: str) -> list[Registration]
             code_version=0,
             python=parcel.python,
             user=user,
+            convert=request.convert,
+            collect=request.collect,
         )
         for position, (registration, request) in enumerate(host.requests.items())
     ]

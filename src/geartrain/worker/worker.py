@@ -334,6 +334,8 @@ class Worker:
             return ()
         if registration.reader is Reader.KEYS:
             return self._capture.streams(registration)
+        if registration.reader is Reader.COMMAND:
+            return ()
         return self._discovery.streams(to_bytes(registration.pattern))
 
     def _partitions_changed(self) -> None:
