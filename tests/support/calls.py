@@ -129,4 +129,4 @@ def wait_blocked(link: Link, raw: Raw) -> None:
 
 def _is_blocked(link: Link, raw: Raw) -> bool:
     line = str(link.call("CLIENT", "LIST", "ID", raw.id))
-    return "b" in line.split(" flags=")[1].split(" ")[0]
+    return "b" in line.split(" flags=")[1].split(" ", maxsplit=1)[0]
