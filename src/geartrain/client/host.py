@@ -1,7 +1,7 @@
 """What `register()` and `run()` of a script reach.
 
-Registrations are collected. `run()` executes at once; in the dialect redisgears-1.2 one is collected too, and executed when
-the script has ended.
+Registrations are collected. `run()` executes at once; in the dialect redisgears-1.2 one is collected too, and executed
+when the script has ended.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class SessionHost:
         on_run: called before each `run()` is executed.
 
     Attributes:
-        requests: the registrations so far, by id; in the dialect redisgears-1.2 they get others when they are submitted.
+        requests: the registrations so far, by id; in redisgears-1.2 they get others when they are submitted.
         outcome: what the script did so far.
         collected: a `run()` that is to be executed when the script has ended.
     """
@@ -100,7 +100,7 @@ class SessionHost:
         return []
 
     def finish(self) -> None:
-        """Execute what was collected; raises as `run`, but for a step that raises: that is among the outcome's errors."""
+        """Execute what was collected; raises as `run`. What a step raises is among the outcome's errors."""
         if self.collected is None:
             return
         try:
