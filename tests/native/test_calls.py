@@ -1,4 +1,4 @@
-"""Calls: a command waits for a worker's answer, whatever becomes of either; the worker is played by a raw connection."""
+"""Calls: a command waits for a worker's answer, whatever becomes of either; a raw connection plays the worker."""
 
 from __future__ import annotations
 
