@@ -151,7 +151,7 @@ class Client:
         Raises:
             UnknownRegistration: there is none of that id.
         """
-        self._store.set_status(registration, Status.PAUSED)
+        self._store.set_status(Status.PAUSED, registration)
         self._install()
 
     def resume(self, registration: str) -> None:
@@ -162,7 +162,7 @@ class Client:
         """
         # First what a function in the server may have said of itself: it must not be taken for news of the resumed one.
         self._install()
-        self._store.set_status(registration, Status.ACTIVE)
+        self._store.set_status(Status.ACTIVE, registration)
         self._install()
 
     def unregister(self, registration: str) -> None:
@@ -261,7 +261,7 @@ class Client:
             script=script.path,
         )
         records = _records(host, parcel, self._user())
-        outcome.submitted = self._store.submit(session, records, parcel, script.source)
+        outcome.submitted, outcome.registered = self._store.submit(session, records, parcel, script.source)
         outcome.warnings += warnings_of(self._install(), records)
 
     def _user(self) -> str:
@@ -317,6 +317,8 @@ def _records(host: SessionHost, parcel: Parcel, user: str) -> list[Registration]
             code_version=0,
             python=parcel.python,
             user=user,
+            convert=request.convert,
+            collect=request.collect,
         )
         for position, (registration, request) in enumerate(host.requests.items())
     ]

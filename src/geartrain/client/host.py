@@ -1,4 +1,8 @@
-"""What `register()` and `run()` of a script reach: registrations are collected, runs are executed at once."""
+"""What `register()` and `run()` of a script reach.
+
+Registrations are collected. `run()` executes at once; in the dialect redisgears-1.2 one is collected too, and executed when
+the script has ended.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from geartrain.builder import Mode, RegisterRequest, RunRequest
 from geartrain.client.distributed import Distributed
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.config import Dialect
-from geartrain.errors import CommandError, NeedsModule
+from geartrain.errors import ArgumentError, CommandError, NeedsModule, StepError
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
 from geartrain.runs import Job, perform
@@ -25,16 +29,25 @@ class SessionHost:
         endpoint: the server that runs read from and execute on.
         dialect: the record format.
         modules: gives the modules that the script is made of, which workers may lack.
+        on_run: called before each `run()` is executed.
 
     Attributes:
-        requests: the registrations so far, by id.
+        requests: the registrations so far, by id; in the dialect redisgears-1.2 they get others when they are submitted.
         outcome: what the script did so far.
+        collected: a `run()` that is to be executed when the script has ended.
     """
 
     def __init__(
-        self, session: str, endpoint: Endpoint, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]] = tuple
+        self,
+        session: str,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        modules: Callable[[], Iterable[ModuleType]] = tuple,
+        on_run: Callable[[RunRequest], None] | None = None,
     ) -> None:
         self.dialect = dialect
+        self.collected: RunRequest | None = None
+        self._on_run = on_run
         self.requests: dict[str, RegisterRequest] = {}
         self.outcome = Outcome(session=session)
         self._endpoint = endpoint
@@ -69,14 +82,35 @@ class SessionHost:
     def run(self, request: RunRequest) -> list[Any]:
         """Execute a pipeline at once; returns its results when all its effects are done.
 
-        On a cluster each shard's records are worked on by a worker, or by a thread of this process.
+        On a cluster each shard's records are worked on by a worker, or by a thread of this process. In the dialect
+        redisgears-1.2 it is only collected, and [] is returned.
 
         Raises:
             StepError: a step raised.
             CommandError: the server refuses to read.
             GeartrainError: two workers ended while they did the same part of it.
             ServerUnavailable: the connection was lost.
+            ArgumentError: in the dialect redisgears-1.2, the script has called it before.
         """
+        if self.dialect is not Dialect.REDISGEARS_1_2:
+            return self._execute(request)
+        if self.collected is not None:
+            raise ArgumentError("Can not run more then 1 executions in a single script")
+        self.collected = request
+        return []
+
+    def finish(self) -> None:
+        """Execute what was collected; raises as `run`, but for a step that raises: that is among the outcome's errors."""
+        if self.collected is None:
+            return
+        try:
+            self._execute(self.collected)
+        except StepError as error:
+            self.outcome.errors.append(str(error.trace.splitlines(keepends=True)))
+
+    def _execute(self, request: RunRequest) -> list[Any]:
+        if self._on_run is not None:
+            self._on_run(request)
         if topology_of(self._endpoint).clustered:
             results = Distributed(self._endpoint, self.dialect, self._modules).run(request)
         else:

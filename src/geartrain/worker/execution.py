@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from geartrain.builder.requests import Mode
-from geartrain.errors import StepError, message_of
+from geartrain.errors import PauseRegistration, StepError, message_of
 from geartrain.pipeline.describe import user_trace
 from geartrain.runtime import Context
 from geartrain.wire import ClusterLink
@@ -81,3 +81,8 @@ def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, StepError):
         return str(error), error.trace
     return f"{type(error).__name__}: {message_of(error)}", user_trace(error)
+
+
+def pauses_streams(error: BaseException) -> bool:
+    """Whether a function asks by this error that its registration be paused, where it reads streams."""
+    return isinstance(error, PauseRegistration) or isinstance(error.__cause__, PauseRegistration)

@@ -36,7 +36,7 @@ def execute_kept(
     except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too
         running.error = raised
     seat.leave()
-    return count, ended(recorder, running, count)
+    return count, ended(recorder, running, happened=bool(count))
 
 
 def run(running: Running, records: list[Any]) -> None:
@@ -49,16 +49,20 @@ def run(running: Running, records: list[Any]) -> None:
         running.context.flush()
 
 
-def ended(recorder: Recorder, running: Running, count: int) -> BaseException | None:
-    """Note how an execution of so many records has ended; what it raised.
+def ended(recorder: Recorder, running: Running, *, happened: bool) -> BaseException | None:
+    """Note how an execution has ended; what it raised.
 
-    What did not happen, because the server is away, is not noted: it will be executed again.
+    Args:
+        recorder: keeps it.
+        running: the execution.
+        happened: whether there was anything to execute. Where the server was away an execution of a batch has not
+            happened either: it will be executed again.
     """
     running.duration = time.perf_counter() - running.began
     if running.aborted:
         # Whatever the user's code made of the exception: whoever asked was told that it is aborted.
         running.results, running.error = (), Aborted("the execution was aborted")
     error = running.error
-    if running.shown or (count and not isinstance(error, ServerUnavailable)):
+    if running.shown or (happened and not isinstance(error, ServerUnavailable)):
         recorder.ended(running)
     return error

@@ -22,12 +22,13 @@ from typing import Any
 from geartrain.builder.requests import Reader
 from geartrain.errors import Aborted, ServerUnavailable
 from geartrain.readers.entries import id_parts
+from geartrain.registry import Status
 from geartrain.runtime import Context
 from geartrain.text import shown
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.buffer import Buffer
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.execution import Source, execute, explain
+from geartrain.worker.execution import Source, execute, explain, pauses_streams
 from geartrain.worker.keeping import execute_kept
 from geartrain.worker.policy import Verdict, backoff
 from geartrain.worker.pool import Pool
@@ -446,21 +447,23 @@ class Partition:
         return True
 
     def _failed(self, batch: list[Any], deployment: Deployment, error: BaseException, timing: Line) -> bool:
-        """Do what the policy says; returns whether the next batch may follow at once."""
+        """Do what the policy says, or the function itself; returns whether the next batch may follow at once."""
         message, trace = explain(error)
+        pauses = pauses_streams(error) and deployment.registration.reader is Reader.STREAM
         with self._lock:
             self._failures += 1
-            verdict = deployment.policy.decide(self._failures)
-            self._tally.failure(timing, verdict.value, (message, trace))
+            verdict = Verdict.PAUSE if pauses else deployment.policy.decide(self._failures)
+            self._tally.failure(timing, verdict.outcome, (message, trace))
             if verdict is Verdict.CONTINUE:
                 self._failures = 0
             else:
                 self._batch = batch
                 self._not_before = time.monotonic() + deployment.policy.interval
-            if verdict is Verdict.ABORT:
+            if verdict.ends:
                 deployment.aborted = True
-        self._hooks.failed(self, verdict.value, message, trace)
-        if verdict is Verdict.ABORT:
+                deployment.ending = Status.PAUSED if pauses else Status.ABORTED
+        self._hooks.failed(self, verdict.outcome, message, trace)
+        if verdict.ends:
             self._hooks.aborted(self)
         elif verdict is Verdict.CONTINUE:
             if deployment.keeps:

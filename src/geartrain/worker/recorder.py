@@ -224,7 +224,7 @@ class Recorder:
             results=len(running.results),
             errors=len(errors),
         )
-        return kept, Yield(encode_array(running.results), encode_array(errors))
+        return kept, Yield(encode_array(running.shown_results), encode_array(errors))
 
     def _kept(self, running: Running, state: State) -> Kept:
         registration = running.deployment.registration
