@@ -8,11 +8,13 @@
 #include "hash.h"
 #include "resp.h"
 #include "serving.h"
+#include "workers.h"
 
 enum { BUCKETS = 256, PATIENCE_US = 10000000 };
 
 static const char NOBODY[] = "ERR nobody answers this command here: start a worker (`geartrain worker`), or have the server "
                              "start one (`loadmodule geartrain.so workers 1`)";
+static const char NOT_YET[] = "ERR the workers of this server do not answer this command (yet): its log says how they fare";
 
 /* Calls of one registration, one at a time. */
 typedef struct Order {
@@ -311,7 +313,7 @@ static void give_up(Lane *lane, uint64_t now) {
         uint64_t begin = call->since > lane->served_until ? call->since : lane->served_until;
         if (now < begin + PATIENCE_US) return;
         int last = lane->calls == 1;
-        calls_end(call, NULL, NOBODY);
+        calls_end(call, NULL, workers_wanted() > 0 ? NOT_YET : NOBODY);
         if (last) return;
     }
 }

@@ -116,6 +116,9 @@ const char *python_start(void);
 
 int python_started(void);
 
+/* The interpreter's executable, or "": there is none. It may be there where `python_load` failed. */
+const char *python_executable(void);
+
 /* The version that was found, for example "3.11.7", or "". */
 const char *python_version(void);
 

@@ -124,9 +124,9 @@ def wait_waiting(link: Link, count: int) -> None:
 
 def wait_blocked(link: Link, raw: Raw) -> None:
     """Wait until the server has blocked that connection."""
-    wait_for(lambda: f"id={raw.id} " in str(link.call("CLIENT", "LIST", "ID", raw.id)) and _is_blocked(link, raw))
+    wait_for(lambda: _is_blocked(str(link.call("CLIENT", "LIST", "ID", raw.id))), message="the connection waits")
 
 
-def _is_blocked(link: Link, raw: Raw) -> bool:
-    line = str(link.call("CLIENT", "LIST", "ID", raw.id))
-    return "b" in line.split(" flags=")[1].split(" ", maxsplit=1)[0]
+def _is_blocked(line: str) -> bool:
+    flags = next((word.removeprefix("flags=") for word in line.split() if word.startswith("flags=")), "")
+    return "b" in flags
