@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from geartrain.errors import ServerUnavailable
+from geartrain.errors import Aborted, ServerUnavailable
 from geartrain.runtime import Context
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import Source, begin
@@ -25,16 +25,19 @@ def execute_kept(
     running = Running(deployment, context)
     count = 0
     try:
-        seat.running = running
-        begin(source, batch, deployment, context)
-        if records is None:
-            records = source.records_now(batch, deployment, context)
-        count = len(records)
-        if count:
-            run(running, records)
-    except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too
-        running.error = raised
-    seat.leave()
+        try:
+            seat.running = running
+            begin(source, batch, deployment, context)
+            if records is None:
+                records = source.records_now(batch, deployment, context)
+            count = len(records)
+            if count:
+                run(running, records)
+        except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too
+            running.error = raised
+        seat.leave()
+    except Aborted:
+        seat.leave()
     running.end()
     # Where the server was away it has not happened: it will be executed again.
     if running.shown or (count and not isinstance(running.error, ServerUnavailable)):

@@ -128,21 +128,28 @@ class Trigger:
 
     def _execute(self, deployment: Deployment, record: list[Any]) -> Running:
         seat = self._recorder.seat()
-        context = self._context
-        running = Running(deployment, context)
+        running = Running(deployment, self._context)
         try:
-            seat.running = running
-            context.begin(deployment.pipeline, deployment.tail_calls)
-            context.stream = None
-            if context.cluster is not None:
-                context.cluster.home = self._home()
-                context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
-            run(running, [record])
-        except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too; the caller gets it
-            running.error = raised
-        seat.leave()
+            try:
+                seat.running = running
+                self._begin(deployment)
+                run(running, [record])
+            except BaseException as raised:  # noqa: BLE001 - user code may raise anything; the caller gets it
+                running.error = raised
+            seat.leave()
+        except Aborted:
+            seat.leave()
         running.end()
         return running
+
+    def _begin(self, deployment: Deployment) -> None:
+        """Prepare this thread for a call."""
+        context = self._context
+        context.begin(deployment.pipeline, deployment.tail_calls)
+        context.stream = None
+        if context.cluster is not None:
+            context.cluster.home = self._home()
+            context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
 
     def _home(self) -> int:
         """A slot of the shard that the call came from; the registry's where it has none (any more)."""
