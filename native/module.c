@@ -12,7 +12,10 @@
 #include "atomic.h"
 #include "calls.h"
 #include "capture.h"
+#include "commandhooks.h"
+#include "hooked.h"
 #include "hooks.h"
+#include "links.h"
 #include "serving.h"
 #include "sync.h"
 #include "workers.h"
@@ -68,14 +71,17 @@ static void info(RedisModuleInfoCtx *ctx, int for_crash_report) {
     RM_InfoAddSection(ctx, "");
     RM_InfoAddFieldULongLong(ctx, "hooks", hooks_count());
     capture_info(ctx);
+    commandhooks_info(ctx);
+    links_info(ctx);
     atomic_info(ctx);
     calls_info(ctx);
     workers_info(ctx);
     if (!for_crash_report) sync_info(ctx);
 }
 
-static int (*const PARTS[])(RedisModuleCtx *ctx) = {hookcommand_load, hookrdb_load, atomic_load, capture_load, calls_load,
-                                                     servecommand_load};
+static int (*const PARTS[])(RedisModuleCtx *ctx) = {
+    hookcommand_load, hookrdb_load, atomic_load, capture_load, calls_load, servecommand_load, hooked_load, links_load,
+};
 
 VISIBLE int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     const char *missing = api_resolve(ctx);
