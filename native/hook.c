@@ -55,7 +55,8 @@ void hook_forget_outboxes(Hook *hook) {
 
 void hook_free(Hook *hook) {
     Text *texts[] = {&hook->id,   &hook->version,    &hook->pattern, &hook->events,    &hook->types,
-                     &hook->user, &hook->definition, &hook->command, &hook->keyprefix, &hook->commands};
+                     &hook->user, &hook->definition, &hook->command, &hook->keyprefix, &hook->commands,
+                     &hook->environment};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) RM_Free(texts[i]->bytes);
     hook_forget_outboxes(hook);
     RM_Free(hook->error);
@@ -114,6 +115,7 @@ static int set_text(Hook *hook, const char *name, size_t name_length, const char
     else if (same_word(name, name_length, "definition")) text_replace(&hook->definition, text_of(value, length));
     else if (same_word(name, name_length, "hook")) text_replace(&hook->command, lower(text_of(value, length)));
     else if (same_word(name, name_length, "keyprefix")) text_replace(&hook->keyprefix, text_of(value, length));
+    else if (same_word(name, name_length, "environment")) text_replace(&hook->environment, text_of(value, length));
     else if (same_word(name, name_length, "commands")) text_replace(&hook->commands, words_of(value, length));
     else return 0;
     return 1;
@@ -155,7 +157,7 @@ const char *hook_set(Hook *hook, const char *name, size_t name_length, const cha
     }
     *known = 0;
     return "reader, mode, pattern, events, types, partitions, snapshot, limit, value, user, definition, hook, keyprefix, "
-           "commands or order";
+           "commands, environment or order";
 }
 
 Hook *hook_new(int db, const char *id, size_t id_length, const char *version, size_t version_length) {
@@ -170,6 +172,7 @@ Hook *hook_new(int db, const char *id, size_t id_length, const char *version, si
     hook->command = text_of("", 0);
     hook->keyprefix = text_of("", 0);
     hook->commands = text_of("", 0);
+    hook->environment = text_of("", 0);
     hook->db = db;
     hook->value = 1;
     hook->partitions = 1;

@@ -25,6 +25,7 @@ typedef struct Hook {
     Text command;   /* the command that it hooks, lower case; empty: none */
     Text keyprefix; /* with that: what one of the command's keys begins with; empty: anything */
     Text commands;  /* " get hget ": its events count where one of these caused them, and its client waits; empty: all */
+    Text environment; /* of its session's requirements: where its calls are served; empty: everywhere */
     unsigned long long order; /* among registrations of one version, which one was made later */
     int db;
     int reader;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "calls.h"
 #include "commandhooks.h"
 #include "foreign.h"
 #include "functions.h"
@@ -31,24 +32,31 @@ static const Invocation *present;
 
 /* -- the original ------------------------------------------------------------------------------------------------- */
 
-/* `format` says which version of the protocol. NULL with errno: the server did not even refuse. */
-static RedisModuleCallReply *call_original(const Invocation *now, const char *format, RedisModuleString **argv, int argc) {
+/* NULL with errno: the server did not even refuse.
+ *   as_client  the reply is of the client's version of the protocol; otherwise of version 2
+ *   link       where not NULL the client can wait: for what, or 0 */
+static RedisModuleCallReply *call_original(const Invocation *now, int as_client, RedisModuleString **argv, int argc,
+                                           uint64_t *link) {
+    static const char *const FORMATS[2][2] = {{"!ESMv", "!CESMv"}, {"!0ESMv", "!0CESMv"}};
+    links_enter(argv[0], link != NULL);
     if (now->user != NULL) RM_SetContextUser(now->ctx, now->user);
     errno = 0;
-    RedisModuleCallReply *reply = RM_Call(now->ctx, RM_StringPtrLen(argv[0], NULL), format, argv + 1, (size_t)(argc - 1));
+    RedisModuleCallReply *reply = RM_Call(now->ctx, RM_StringPtrLen(argv[0], NULL), FORMATS[as_client][now->user != NULL],
+                                          argv + 1, (size_t)(argc - 1));
     int number = errno;
     if (now->user != NULL) RM_SetContextUser(now->ctx, NULL);
+    uint64_t found = links_leave();
+    if (link != NULL) *link = found;
     errno = number;
     return reply;
 }
 
 /* Call it for the client itself, who gets its reply: at once, or when what it has triggered is done. */
 static int answer_original(const Invocation *now, RedisModuleString **argv, int argc) {
-    links_enter(argv[0], (RM_GetContextFlags(now->ctx) & NO_WAITING) == 0);
-    RedisModuleCallReply *reply = call_original(now, now->user != NULL ? "!0CESMv" : "!0ESMv", argv, argc);
-    int number = errno;
-    uint64_t link = links_leave();
-    if (reply == NULL) return RM_ReplyWithError(now->ctx, refusal_text(number));
+    uint64_t link = 0;
+    int may_wait = (RM_GetContextFlags(now->ctx) & NO_WAITING) == 0;
+    RedisModuleCallReply *reply = call_original(now, 1, argv, argc, may_wait ? &link : NULL);
+    if (reply == NULL) return RM_ReplyWithError(now->ctx, refusal_text(errno));
     int outcome = link != 0 ? links_block(now->ctx, link, reply) : RM_ReplyWithCallReply(now->ctx, reply);
     RM_FreeCallReply(reply);
     return outcome;
@@ -77,10 +85,8 @@ static PyObject *call_function(const Invocation *outer, Hook *hook, RedisModuleS
     return result;
 }
 
-int hooked_next(RedisModuleString **args, size_t count, Next *next) {
-    const Invocation *now = present;
-    *next = (Next){0};
-    if (now == NULL || now->function == NULL || (void *)function_running() != now->function) return 0;
+/* What comes after a hook, `now->hook`. */
+static void go_on(const Invocation *now, int as_client, RedisModuleString **args, size_t count, Next *next) {
     RedisModuleString *few[FEW], **argv = count < FEW ? few : RM_Alloc((count + 1) * sizeof *argv);
     argv[0] = now->command;
     for (size_t i = 0; i < count; i++) argv[i + 1] = args[i];
@@ -92,11 +98,18 @@ int hooked_next(RedisModuleString **args, size_t count, Next *next) {
     } else {
         next->error = foreign_several(now->ctx, RM_StringPtrLen(argv[0], NULL), args, count);
         if (next->error == NULL) {
-            next->reply = call_original(now, now->user != NULL ? "!CESMv" : "!ESMv", argv, (int)count + 1);
+            next->reply = call_original(now, as_client, argv, (int)count + 1, NULL);
             if (next->reply == NULL) next->error = refusal_text(errno);
         }
     }
     if (argv != few) RM_Free(argv);
+}
+
+int hooked_next(RedisModuleString **args, size_t count, Next *next) {
+    const Invocation *now = present;
+    *next = (Next){0};
+    if (now == NULL || now->function == NULL || (void *)function_running() != now->function) return 0;
+    go_on(now, 0, args, count, next);
     return 1;
 }
 
@@ -114,9 +127,56 @@ static int answer_function(const Invocation *now, Hook *hook, RedisModuleString 
     return REDISMODULE_OK;
 }
 
+/* The hook's function runs in a worker. */
 static int answer_call(const Invocation *now, Hook *hook, RedisModuleString **argv, int argc) {
-    (void)argv, (void)argc;
-    return RM_ReplyWithError(now->ctx, not_async(hook));
+    static const char LANE[] = "trigger";
+    size_t rest = hook->environment.length > 0 ? hook->environment.length + 1 : 0;
+    char *lane = RM_Alloc(sizeof LANE + rest);
+    memcpy(lane, LANE, sizeof LANE);
+    if (rest > 0) {
+        lane[sizeof LANE - 1] = ':';
+        memcpy(lane + sizeof LANE, hook->environment.bytes, hook->environment.length);
+    }
+    hook->captured++;
+    CallWish wish = {.lane = lane, .lane_length = sizeof LANE - 1 + rest, .argv = argv, .argc = argc, .registration = &hook->id};
+    int outcome = calls_make(now->ctx, &wish);
+    RM_Free(lane);
+    return outcome;
+}
+
+static int answer_next(const Invocation *now, RedisModuleString **args, int count) {
+    Next next = {0};
+    go_on(now, 1, args, (size_t)count, &next);
+    if (next.error != NULL) return RM_ReplyWithError(now->ctx, next.error);
+    if (next.reply != NULL) {
+        RM_ReplyWithCallReply(now->ctx, next.reply);
+        RM_FreeCallReply(next.reply);
+        return REDISMODULE_OK;
+    }
+    reply_value(now->ctx, NULL, next.value);
+    python_release(next.value);
+    return REDISMODULE_OK;
+}
+
+/* GEARTRAIN.NEXT call [argument]...: `call_next` of a worker, for the client of a call that it runs. */
+static int next_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    long long id;
+    if (argc < 2) return RM_WrongArity(ctx);
+    const Call *call = RM_StringToLongLong(argv[1], &id) == REDISMODULE_OK && id > 0 ? calls_running((uint64_t)id) : NULL;
+    if (call == NULL || call->client == NULL) return RM_ReplyWithError(ctx, "ERR the client of this hook has gone");
+    Hook *hook = hooks_find(call->db, call->registration.bytes, call->registration.length);
+    if (hook == NULL || hook->command.length == 0) return RM_ReplyWithError(ctx, "ERR the hook of this call is gone");
+    Invocation now = {.ctx = ctx, .db = call->db, .command = call->argv[0], .hook = hook};
+    now.user = call->user != NULL ? RM_GetModuleUserFromUserName(call->user) : NULL;
+    if (call->user != NULL && now.user == NULL) return RM_ReplyWithError(ctx, "NOPERM the user of the client is gone");
+    int before = RM_GetSelectedDb(ctx);
+    if (before != now.db) RM_SelectDb(ctx, now.db);
+    hook_hold(hook);
+    answer_next(&now, argv + 2, argc - 2);
+    hook_release(hook);
+    if (before != now.db) RM_SelectDb(ctx, before);
+    if (now.user != NULL) RM_FreeModuleUser(now.user);
+    return REDISMODULE_OK;
 }
 
 /* The keys of the command behind ours. */
@@ -158,5 +218,6 @@ static int hooked_command(RedisModuleCtx *ctx, RedisModuleString **argv, int arg
 }
 
 int hooked_load(RedisModuleCtx *ctx) {
+    if (api_command(ctx, "geartrain.next", next_command) != REDISMODULE_OK) return REDISMODULE_ERR;
     return commandhooks_load(ctx, hooked_command);
 }

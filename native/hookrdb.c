@@ -26,6 +26,7 @@ static void save_hook(Hook *hook, void *data) {
     save_text(rdb, &hook->command);
     save_text(rdb, &hook->keyprefix);
     save_text(rdb, &hook->commands);
+    save_text(rdb, &hook->environment);
     RM_SaveUnsigned(rdb, hook->order);
 }
 
@@ -65,6 +66,7 @@ static Hook *load_hook(RedisModuleIO *rdb, int encoding) {
     hook->command = has_commands ? load_text(rdb) : text_of("", 0);
     hook->keyprefix = has_commands ? load_text(rdb) : text_of("", 0);
     hook->commands = has_commands ? load_text(rdb) : text_of("", 0);
+    hook->environment = has_commands ? load_text(rdb) : text_of("", 0);
     if (has_commands) hook->order = RM_LoadUnsigned(rdb);
     return hook;
 }

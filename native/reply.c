@@ -46,7 +46,7 @@ void reply_value(RedisModuleCtx *ctx, Function *function, PyObject *value) {
     char *bytes;
     ptrdiff_t length;
     /* Watched: a value may be of the user's own class, whose text is asked for. */
-    PyObject *encoded = function->hook != NULL ? function_run(function, 1, bridge.encode, &value, 1)
+    PyObject *encoded = function != NULL && function->hook != NULL ? function_run(function, 1, bridge.encode, &value, 1)
                                                : py.PyObject_Vectorcall(bridge.encode, &value, 1, NULL);
     int sent = encoded != NULL && py.PyBytes_AsStringAndSize(encoded, &bytes, &length) == 0 &&
                resp_check(bytes, (size_t)length) == NULL;

@@ -286,6 +286,8 @@ def _command_values(registration: Registration, arguments: CommandArguments) -> 
     values: dict[str, Argument] = {"reader": "command", "order": registration.position}
     if arguments.hook is not None:
         values["hook"] = arguments.hook
+    if registration.environment:
+        values["environment"] = registration.environment
     if arguments.keyprefix is not None:
         values["keyprefix"] = arguments.keyprefix
     return values
