@@ -123,6 +123,7 @@ enum {
     REDISMODULE_NOTIFY_EXPIRED = 1 << 8,
     REDISMODULE_NOTIFY_EVICTED = 1 << 9,
     REDISMODULE_NOTIFY_STREAM = 1 << 10,
+    REDISMODULE_NOTIFY_KEY_MISS = 1 << 11,
     REDISMODULE_NOTIFY_MODULE = 1 << 13,
 };
 
@@ -170,6 +171,9 @@ typedef struct {
 
 enum { REDISMODULE_CLIENTINFO_FLAG_SSL = 1 << 0 };
 
+/* For RegisterCommandFilter: what the module itself calls is not filtered. */
+enum { REDISMODULE_CMDFILTER_NOSELF = 1 << 0 };
+
 /* What comes with REDISMODULE_EVENT_FLUSHDB: dbnum is -1 for all. */
 typedef struct {
     uint64_t version;
@@ -216,6 +220,7 @@ typedef struct {
     X(SelectDb, int, (RedisModuleCtx *, int))                                                                          \
     X(GetDetachedThreadSafeContext, RedisModuleCtx *, (RedisModuleCtx *))                                              \
     X(CreateString, RedisModuleString *, (RedisModuleCtx *, const char *, size_t))                                     \
+    X(CreateStringFromLongLong, RedisModuleString *, (RedisModuleCtx *, long long))                                    \
     X(CreateStringFromStreamID, RedisModuleString *, (RedisModuleCtx *, const RedisModuleStreamID *))                  \
     X(HoldString, RedisModuleString *, (RedisModuleCtx *, RedisModuleString *))                                        \
     X(FreeString, void, (RedisModuleCtx *, RedisModuleString *))                                                       \
@@ -237,6 +242,7 @@ typedef struct {
     X(ReplyWithVerbatimStringType, int, (RedisModuleCtx *, const char *, size_t, const char *))                        \
     X(ReplyWithMap, int, (RedisModuleCtx *, long))                                                                     \
     X(ReplyWithSet, int, (RedisModuleCtx *, long))                                                                     \
+    X(ReplyWithCallReply, int, (RedisModuleCtx *, RedisModuleCallReply *))                                             \
     X(ReplicateVerbatim, int, (RedisModuleCtx *))                                                                      \
     X(Replicate, int, (RedisModuleCtx *, const char *, const char *, ...))                                             \
     X(OpenKey, RedisModuleKey *, (RedisModuleCtx *, RedisModuleString *, int))                                         \
@@ -284,6 +290,16 @@ typedef struct {
     X(BlockClientGetPrivateData, void *, (RedisModuleBlockedClient *))                                                 \
     X(GetBlockedClientPrivateData, void *, (RedisModuleCtx *))                                                         \
     X(RegisterCommandFilter, RedisModuleCommandFilter *, (RedisModuleCtx *, RedisModuleCommandFilterFunc, int))        \
+    X(UnregisterCommandFilter, int, (RedisModuleCtx *, RedisModuleCommandFilter *))                                    \
+    X(CommandFilterArgsCount, int, (RedisModuleCommandFilterCtx *))                                                    \
+    X(CommandFilterArgInsert, int, (RedisModuleCommandFilterCtx *, int, RedisModuleString *))                          \
+    X(CommandFilterGetClientId, unsigned long long, (RedisModuleCommandFilterCtx *))                                   \
+    X(GetClientUserNameById, RedisModuleString *, (RedisModuleCtx *, uint64_t))                                        \
+    X(GetModuleUserACLString, RedisModuleString *, (RedisModuleUser *))                                                \
+    X(ACLCheckCommandPermissions, int, (RedisModuleUser *, RedisModuleString **, int))                                 \
+    X(GetCommandKeysWithFlags, int *, (RedisModuleCtx *, RedisModuleString **, int, int *, int **))                    \
+    X(IsKeysPositionRequest, int, (RedisModuleCtx *))                                                                  \
+    X(KeyAtPosWithFlags, void, (RedisModuleCtx *, int, int))                                                           \
     X(GetCommandKeys, int *, (RedisModuleCtx *, RedisModuleString **, int, int *))                                     \
     X(CommandFilterArgGet, RedisModuleString *, (RedisModuleCommandFilterCtx *, int))                                  \
     X(GetClientInfoById, int, (void *, uint64_t))                                                                      \

@@ -8,7 +8,10 @@
 #include "atomic.h"
 #include "calls.h"
 #include "capture.h"
+#include "commandhooks.h"
+#include "hooked.h"
 #include "hooks.h"
+#include "links.h"
 #include "options.h"
 #include "rg.h"
 #include "serving.h"
@@ -24,14 +27,18 @@ static void info(RedisModuleInfoCtx *ctx, int for_crash_report) {
     options_info(ctx);
     RM_InfoAddFieldULongLong(ctx, "hooks", hooks_count());
     capture_info(ctx);
+    commandhooks_info(ctx);
+    links_info(ctx);
     atomic_info(ctx);
     calls_info(ctx);
     workers_info(ctx);
     if (!for_crash_report) sync_info(ctx);
 }
 
-static int (*const PARTS[])(RedisModuleCtx *ctx) = {hookcommand_load, hookrdb_load, atomic_load, capture_load, calls_load,
-                                                     servecommand_load, options_load, rg_load};
+static int (*const PARTS[])(RedisModuleCtx *ctx) = {
+    hookcommand_load, hookrdb_load, atomic_load, capture_load, calls_load,
+    servecommand_load, hooked_load, links_load, options_load, rg_load,
+};
 
 VISIBLE int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     const char *missing = api_resolve(ctx);

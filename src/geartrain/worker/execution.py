@@ -10,6 +10,7 @@ from geartrain.pipeline.describe import user_trace
 from geartrain.runtime import Context
 from geartrain.wire import ClusterLink
 from geartrain.worker.deployment import Deployment
+from geartrain.worker.linked import LinkedClient
 
 
 class Source(Protocol):
@@ -36,6 +37,9 @@ class Source(Protocol):
 
     def slot(self, entries: list[Any]) -> int:
         """The slot of a cluster where the batch has happened: of the stream, or of the event's key."""
+
+    def waiting(self, entries: list[Any], context: Context) -> LinkedClient | None:
+        """The client that waits until the batch is executed; None: nobody does."""
 
 
 def execute(

@@ -23,7 +23,7 @@ from geartrain.builder.requests import Reader
 from geartrain.errors import Aborted, ServerUnavailable
 from geartrain.readers.entries import id_parts
 from geartrain.registry import Status
-from geartrain.runtime import Context
+from geartrain.runtime import Context, answering
 from geartrain.text import shown
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.buffer import Buffer
@@ -377,11 +377,14 @@ class Partition:
         """Execute one batch, and note how it ended; returns whether the next one may follow at once."""
         position = self._source.position(batch)
         begin = time.perf_counter()
-        if deployment.keeps:
-            recorder = self._hooks.recorder
-            count, error = execute_kept(recorder, self._source, batch, records, deployment, context)
+        waiting = self._source.waiting(batch, context)
+        if waiting is None:
+            count, error = self._run(batch, records, deployment, context)
         else:
-            count, error = execute(self._source, batch, records, deployment, context)
+            with answering(waiting):
+                count, error = self._run(batch, records, deployment, context)
+            if not isinstance(error, ServerUnavailable):
+                waiting.done()
         duration = time.perf_counter() - begin
         if error is not None:
             if isinstance(error, ServerUnavailable):
@@ -398,6 +401,13 @@ class Partition:
         self._failures = self._outages = 0
         self._advance(position, batch)
         return True
+
+    def _run(
+        self, batch: list[Any], records: list[Any] | None, deployment: Deployment, context: Context
+    ) -> tuple[int, BaseException | None]:
+        if deployment.keeps:
+            return execute_kept(self._hooks.recorder, self._source, batch, records, deployment, context)
+        return execute(self._source, batch, records, deployment, context)
 
     def _advance(self, position: str, batch: list[Any]) -> None:
         """The batch is executed; it is done at once, or when replicas have its effects."""
