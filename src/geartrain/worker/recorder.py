@@ -58,7 +58,7 @@ class Recorder:
     """
 
     def __init__(self, endpoint: Endpoint, worker: str) -> None:
-        self.owner = f"control:{worker}"
+        self.owner = f"control:worker:{worker}"
         self._endpoint = endpoint
         self._config = GearsConfig()
         self._seats = threading.local()
