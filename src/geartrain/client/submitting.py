@@ -23,12 +23,14 @@ class SessionTerms:
         upgrade: a session of the same name is upgraded; otherwise it is an error that there is one.
         replaces: the name of another session, whose place the new one takes, or None: registrations that are in both go
             on where they were.
+        empties: where nothing is registered, that too takes the place of the session that was there: it is removed.
         user: the ACL user who registers; None: the one who is connected.
     """
 
     description: str | None = None
     upgrade: bool = True
     replaces: str | None = None
+    empties: bool = False
     user: str | None = None
 
     @property
@@ -47,6 +49,7 @@ def prepared(
         modules: that workers may lack.
         script: where they come from.
         terms: how they are submitted.
+        empties: where nothing is registered, that too takes the place of the session that was there: it is removed.
         user: the ACL user who registers.
 
     Raises:

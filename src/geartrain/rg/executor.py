@@ -77,9 +77,16 @@ class Executor:
             # The service has gone, and so do we.
             os._exit(1)
 
-    def begins(self, execution: str) -> None:
-        """The task's execution has an id now: from here to `ends` it may be aborted, which raises Aborted."""
+    def begins(self, execution: str, *, answer: bool) -> None:
+        """The task's execution has an id now: from here to `ends` it may be aborted, which raises Aborted.
+
+        Args:
+            execution: the id.
+            answer: whether the client is answered with it now.
+        """
         self.send(Begun(execution))
+        if answer:
+            self.send(Answer(encode(execution)))
         self._running = execution
         self._interrupt()
 
@@ -169,9 +176,7 @@ class _Run:
         self._clock = time.perf_counter()
         kept = Kept(session=self._task.session, owner=self._executor.owner, started=time.time(), steps=plan_of(steps))
         self._kept = replace(kept, id=self._executions.begin(kept))
-        if not self._task.blocking:
-            self._executor.send(Answer(encode(self._kept.id)))
-        self._executor.begins(self._kept.id)
+        self._executor.begins(self._kept.id, answer=not self._task.blocking)
 
     def _given(self, outcome: Outcome | None, error: BaseException | None) -> Yield:
         """Results and errors."""

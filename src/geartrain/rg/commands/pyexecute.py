@@ -88,6 +88,7 @@ def task_of(call: Call, server: Server) -> Task:
         description=request.values.get("DESCRIPTION"),
         upgrade="UPGRADE" in request.flags or (dialect is Dialect.GEARTRAIN and "ID" not in request.values),
         replaces=request.values.get("REPLACE_WITH"),
+        empties=bool(request.flags & {"UPGRADE"}) or "REPLACE_WITH" in request.values,
         user=call.user,
     )
     # Before the script runs; it is checked again when it is submitted.
