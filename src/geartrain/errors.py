@@ -8,6 +8,7 @@
     ├── ForeignShard             mode='async_local', atomic(): a key of another shard (also a ValueError)
     ├── FlatError                flat_error(): its message is the error, without a traceback
     │   └── PauseRegistration    the same, and the registration whose function raised it is paused
+    ├── RgError                  an RG.* command was called wrongly, or cannot be done
     ├── NeedsModule              something that only the server module can do
     ├── ServerUnavailable        no connection, or the server cannot serve now (also a ConnectionError)
     ├── RegistryError
@@ -93,6 +94,10 @@ class CommandError(GeartrainError):
     def is_unknown(self) -> bool:
         """Whether the server has no such command: the one answer that has no code of its own."""
         return self.reply.startswith("ERR unknown command")
+
+
+class RgError(GeartrainError):
+    """An RG.* command cannot be done; its client gets the message."""
 
 
 class ForeignShard(GeartrainError, ValueError):

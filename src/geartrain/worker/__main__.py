@@ -30,6 +30,7 @@ from geartrain.wire import Endpoint, topology_of
 from geartrain.worker.child import ID_VARIABLE, SETTINGS_VARIABLE
 from geartrain.worker.parent import Parent
 from geartrain.worker.policy import backoff
+from geartrain.worker.service import Service
 from geartrain.worker.supervisor import GRACE
 from geartrain.worker.worker import Worker
 
@@ -48,8 +49,11 @@ def main() -> int:
         _wait_for(endpoint)
         worker = Worker(endpoint, settings, name, on_ready=parent.ready if parent else None)
         _log_as(worker.id)
-        _stop_on_signals(worker, settings.stop_deadline + GRACE / 2)
+        service = Service(endpoint, settings)
+        _stop_on_signals(worker, service, settings.stop_deadline + GRACE / 2)
+        service.start()
         running = worker.run()
+        service.stop(GRACE / 2)
     except GeartrainError as error:
         logging.basicConfig()
         logger.error("%s", error)  # noqa: TRY400 - a traceback of ours tells users nothing
@@ -110,7 +114,7 @@ def _log_as(worker: str) -> None:
     logging.getLogger("geartrain").setLevel(logging.INFO)
 
 
-def _stop_on_signals(worker: Worker, patience: float) -> None:
+def _stop_on_signals(worker: Worker, service: Service, patience: float) -> None:
     """SIGTERM and SIGINT stop the worker; `patience` seconds later (a server that is silent, say) it is ended.
 
     A handler may interrupt the main thread anywhere, also within an `Event` whose lock it holds: `worker.stop()` there
@@ -123,6 +127,7 @@ def _stop_on_signals(worker: Worker, patience: float) -> None:
     def wait() -> None:
         requests.get()
         worker.stop()
+        service.request_stop()
         time.sleep(patience)
         logger.warning("not stopped after %g s, and ended now: what is not committed will run again", patience)
         _end()
