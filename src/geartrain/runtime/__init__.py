@@ -5,8 +5,19 @@ from __future__ import annotations
 from geartrain.runtime import redisgears
 from geartrain.runtime.answers import Caller, Nobody, answer_through, answering, call_next, override_reply
 from geartrain.runtime.arguments import accepted
+from geartrain.runtime.background import while_waiting
+from geartrain.runtime.collecting import collect
 from geartrain.runtime.commands import atomic, configGet, execute, gearsConfigGet, hashtag, implement, log, streamKey
 from geartrain.runtime.context import CallSites, Context, Surroundings, call_sites, current, enter, install, watch
+from geartrain.runtime.futures import (
+    createFuture,
+    flat_error,
+    gearsFuture,
+    isAsyncAllow,
+    runCoroutine,
+    setFutureException,
+    setFutureResults,
+)
 
 EXECUTES: tuple[object, ...] = (execute,)
 """The callables that send a command: the targets of tail-call analysis."""
@@ -24,17 +35,26 @@ __all__ = [
     "atomic",
     "call_next",
     "call_sites",
+    "collect",
     "configGet",
+    "createFuture",
     "current",
     "enter",
     "execute",
+    "flat_error",
     "gearsConfigGet",
+    "gearsFuture",
     "hashtag",
     "implement",
     "install",
+    "isAsyncAllow",
     "log",
     "override_reply",
     "redisgears",
+    "runCoroutine",
+    "setFutureException",
+    "setFutureResults",
     "streamKey",
     "watch",
+    "while_waiting",
 ]
