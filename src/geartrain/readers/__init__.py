@@ -43,8 +43,8 @@ def records(
             return python_records(request.source or tuple)
         case Reader.SHARDS:
             return shard_ids(link, dialect, shard)
-        case Reader.COMMAND:
-            raise InternalError("run() reads with a CommandReader: the builder should have refused it")
+        case Reader.COMMAND | Reader.TIME:
+            raise InternalError(f"run() reads with a {request.reader}: the builder should have refused it")
 
 
 def _key_names(request: RunRequest, link: Access, shard: Shard | None) -> Iterator[str | bytes]:
