@@ -112,9 +112,10 @@ class SessionHost:
         if self._on_run is not None:
             self._on_run(request)
         if topology_of(self._endpoint).clustered:
-            results = Distributed(self._endpoint, self.dialect, self._modules).run(request)
+            results, errors = Distributed(self._endpoint, self.dialect, self._modules).run(request)
         else:
-            results = perform(Job(request, self.dialect), self._endpoint)
+            results, errors = perform(Job(request, self.dialect), self._endpoint)
+        self.outcome.errors += [error.text() for error in errors]
         self.outcome.runs.append(
             RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
         )

@@ -26,6 +26,7 @@ from typing import NoReturn
 
 from geartrain.config import URL_VARIABLE, WorkerSettings
 from geartrain.errors import ArgumentError, GeartrainError, ServerUnavailable
+from geartrain.runtime import names
 from geartrain.wire import Endpoint, topology_of
 from geartrain.worker.child import ID_VARIABLE, SETTINGS_VARIABLE
 from geartrain.worker.parent import Parent
@@ -41,6 +42,7 @@ def main() -> int:
     """Run one worker until it is told to stop; the exit code."""
     try:
         settings = _settings()
+        names.install()
         parent = Parent.from_environment(settings.stop_deadline + GRACE)
         name = os.environ.pop(ID_VARIABLE, None)
         if parent is not None:
