@@ -4,7 +4,6 @@
     ├── ArgumentError            a call with a wrong argument (also a ValueError)
     ├── ScriptError              the user's script raised while it was being run
     ├── StepError                a step raised: which step, which record, the user's traceback
-    ├── FlatError                raised by flat_error(): its message alone is the execution's error
     ├── CommandError             the server answered a command with an error
     ├── ForeignShard             mode='async_local', atomic(): a key of another shard (also a ValueError)
     ├── FlatError                flat_error(): its message is the error, without a traceback
@@ -63,10 +62,6 @@ class StepError(GeartrainError):
         where = f" on record {record}" if record is not None else ""
         super().__init__(f"{step} raised {type(cause).__name__}: {message_of(cause)}{where}")
         self.__cause__ = cause
-
-
-class FlatError(GeartrainError):
-    """Raised by `flat_error(message)`: among an execution's errors stands the message, without a traceback."""
 
 
 def message_of(error: BaseException) -> str:
@@ -129,7 +124,7 @@ class ForeignShard(GeartrainError, ValueError):
 
 
 class FlatError(GeartrainError):
-    """What `flat_error(message)` raises: the message alone is the error, without a traceback."""
+    """Raised by `flat_error(message)`: among an execution's errors stands the message, without a traceback."""
 
 
 class PauseRegistration(FlatError):

@@ -24,15 +24,17 @@ class GearsConfig:
         limits: how many executions are kept.
         max_idle: seconds without progress after which an execution is aborted; 0: never. Only where it was set:
             RedisGears counts a thread that computes as busy, and here only finished records can be seen.
+        traceback: whether errors are shown with their traceback (PythonAttemptTraceback).
     """
 
     limits: Limits = field(default_factory=Limits)
     max_idle: float = 0.0
+    traceback: bool = True
 
 
 def read(link: Access) -> GearsConfig:
     """The settings now."""
-    names = ("MaxExecutions", "MaxExecutionsPerRegistration", "ExecutionMaxIdleTime")
+    names = ("MaxExecutions", "MaxExecutionsPerRegistration", "ExecutionMaxIdleTime", "PythonAttemptTraceback")
     given = {str(name).lower(): value for name, value in _given(link).items()}
     stored = link.call("HMGET", keys.CONFIG, *names)
     found = {name: given.get(name.lower()) if now is None else now for name, now in zip(names, stored, strict=True)}
@@ -43,6 +45,7 @@ def read(link: Access) -> GearsConfig:
             _number(found["MaxExecutionsPerRegistration"], limits.per_registration),
         ),
         _number(found["ExecutionMaxIdleTime"], 0) / 1000,
+        bool(_number(found["PythonAttemptTraceback"], 1)),
     )
 
 
