@@ -12,6 +12,7 @@ from typing import Protocol
 
 from geartrain.runtime import Context, enter
 from geartrain.wire import Endpoint
+from geartrain.worker.hands import Hands
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -27,7 +28,7 @@ class Task(Protocol):
 
 
 class Pool:
-    """A fixed number of threads.
+    """A number of threads; more of them while some only wait for coroutines (`hands`).
 
     Args:
         endpoint: where the executions' commands go.
@@ -42,15 +43,21 @@ class Pool:
         self._timers: list[tuple[float, int, Task]] = []
         self._numbers = count(1)
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._run, args=(endpoint, number), name=f"geartrain-exec-{number}", daemon=True)
-            for number in range(threads)
-        ]
+        self._endpoint = endpoint
+        self._hands = Hands(threads, self._start)
+        self._threads: list[threading.Thread] = []
+        self._wanted = threads
 
     def start(self) -> None:
         """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        for _ in range(self._wanted):
+            self._start()
+
+    def _start(self) -> None:
+        number = len(self._threads) + 1
+        thread = threading.Thread(target=self._run, args=(number,), name=f"geartrain-exec-{number}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def now(self, task: Task) -> None:
         """Run `task.work` as soon as a thread is free."""
@@ -72,13 +79,15 @@ class Pool:
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
-        for thread in self._threads:
+        threads = list(self._threads)
+        for thread in threads:
             thread.join(max(0.0, deadline - self._clock()))
-        return not any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in threads)
 
-    def _run(self, endpoint: Endpoint, number: int) -> None:
-        context = Context(endpoint, f"geartrain:exec-{number}")
+    def _run(self, number: int) -> None:
+        context = Context(self._endpoint, f"geartrain:exec-{number}")
         enter(context)
+        self._hands.mine()
         try:
             while (task := self._next()) is not None:
                 task.work(context)
@@ -91,6 +100,11 @@ class Pool:
     def _next(self) -> Task | None:
         with self._condition:
             while not self._stopping:
+                if self._hands.spare():
+                    # What woke this one is for another.
+                    self._condition.notify()
+                    self._threads.remove(threading.current_thread())
+                    return None
                 wait = self._fire_timers()
                 if self._ready:
                     return self._ready.popleft()

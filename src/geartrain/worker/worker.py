@@ -35,6 +35,7 @@ from geartrain.registry import Registration, Snapshot, Store
 from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
 from geartrain.wire import Access, Endpoint, access, topology_of
+from geartrain.worker import hands
 from geartrain.worker.assignment import share
 from geartrain.worker.capture import Capture
 from geartrain.worker.committer import Committer
@@ -148,6 +149,7 @@ class Worker:
             that nobody else executes their batches until they have expired: this process should end before.
         """
         install(self._endpoint)
+        hands.install()
         for part in (self._pool, self._committer, self._discovery, self._tasks):
             part.start()
         failures = 0
