@@ -17,6 +17,7 @@
 
 #include "api.h"
 #include "calls.h"
+#include "lanes.h"
 
 enum { MOST_LANES = 64 };
 
