@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "calls.h"
+#include "commandcall.h"
 #include "commandhooks.h"
 #include "foreign.h"
 #include "functions.h"
@@ -14,6 +15,7 @@
 #include "refusals.h"
 #include "reply.h"
 #include "sync.h"
+#include "triggers.h"
 
 enum { FEW = 16, NO_WAITING = REDISMODULE_CTX_FLAGS_LUA | REDISMODULE_CTX_FLAGS_MULTI | REDISMODULE_CTX_FLAGS_DENY_BLOCKING };
 
@@ -79,7 +81,7 @@ static PyObject *call_function(const Invocation *outer, Hook *hook, RedisModuleS
     now.function = hook->sync;
     hook_hold(hook);
     present = &now;
-    PyObject *result = sync_command(now.ctx, hook, argv, argc, error);
+    PyObject *result = function_value(sync_command(now.ctx, hook, argv, argc, error));
     present = now.outer;
     hook_release(hook);
     return result;
@@ -125,23 +127,6 @@ static int answer_function(const Invocation *now, Hook *hook, RedisModuleString 
     if (result != NULL) python_release(result);
     if (function != NULL) function_release(function);
     return REDISMODULE_OK;
-}
-
-/* The hook's function runs in a worker. */
-static int answer_call(const Invocation *now, Hook *hook, RedisModuleString **argv, int argc) {
-    static const char LANE[] = "trigger";
-    size_t rest = hook->environment.length > 0 ? hook->environment.length + 1 : 0;
-    char *lane = RM_Alloc(sizeof LANE + rest);
-    memcpy(lane, LANE, sizeof LANE);
-    if (rest > 0) {
-        lane[sizeof LANE - 1] = ':';
-        memcpy(lane + sizeof LANE, hook->environment.bytes, hook->environment.length);
-    }
-    hook->captured++;
-    CallWish wish = {.lane = lane, .lane_length = sizeof LANE - 1 + rest, .argv = argv, .argc = argc, .registration = &hook->id};
-    int outcome = calls_make(now->ctx, &wish);
-    RM_Free(lane);
-    return outcome;
 }
 
 static int answer_next(const Invocation *now, RedisModuleString **args, int count) {
@@ -212,7 +197,7 @@ static int hooked_command(RedisModuleCtx *ctx, RedisModuleString **argv, int arg
     if (hook == NULL) answer_original(&now, argv, argc);
     else if (hook->mode == MODE_SYNC) answer_function(&now, hook, argv, argc);
     else if ((RM_GetContextFlags(ctx) & NO_WAITING) != 0) RM_ReplyWithError(ctx, not_async(hook));
-    else answer_call(&now, hook, argv, argc);
+    else triggers_call_worker(ctx, hook, argv, argc);
     if (now.user != NULL) RM_FreeModuleUser(now.user);
     return REDISMODULE_OK;
 }
