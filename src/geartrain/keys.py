@@ -13,6 +13,7 @@
 | `workers` | hash | worker id -> JSON with its expiry | workers | at stop, or expired |
 | `remains` | set | ids that were unregistered and may have left something | unregister, submit | when that is gone |
 | `tags` | set | hash tags that the server modules of a cluster's shards have used | workers, submit | never |
+| `environments` | hash | name of an environment -> JSON list of its requirements | submit | never |
 | `config` | hash | what `gearsConfigGet` reads | users | never |
 | `sequence` | string | counts what has ids of the dialect `redisgears-1.2` | submit, workers, `run()` | never |
 | `executions` | zset | execution id -> its number | `run()`, workers | with the last one |
@@ -66,6 +67,7 @@ WORKERS = _REGISTRY + b"workers"
 CONFIG = _REGISTRY + b"config"
 REMAINS = _REGISTRY + b"remains"
 TAGS = _REGISTRY + b"tags"
+ENVIRONMENTS = _REGISTRY + b"environments"
 SEQUENCE = _REGISTRY + b"sequence"
 EXECUTIONS = _REGISTRY + b"executions"
 EXECUTION = _REGISTRY + b"execution:"

@@ -147,6 +147,7 @@ class Store:
         removed = own - wanted.keys()
         changes: list[Command] = [
             ("HSET", keys.SESSIONS, session.name, json.dumps(_as_dict(session))),
+            *_note_environment(session.environment, session.requirements),
             ("DEL", keys.code(session.name)),
             ("HSET", keys.code(session.name), *_code_fields(parcel, source, code_version)),
             *(("HSET", keys.REGISTRATIONS, key, item.to_json()) for key, item in wanted.items()),
@@ -192,6 +193,17 @@ class Store:
     def _session_version(self, name: str) -> int:
         text = self.link.call("HGET", keys.SESSIONS, name)
         return Session.from_json(text).version if text else 0
+
+    def note_environment(self, environment: str, requirements: tuple[str, ...]) -> None:
+        """Remember an environment that was made for what registers nothing; `submit` does it for sessions."""
+        for command in _note_environment(environment, requirements):
+            self.link.call(*command)
+
+    def environments(self) -> dict[str, tuple[str, ...]]:
+        """The requirements of each environment that any session has had."""
+        return {
+            str(name): tuple(json.loads(text)) for name, text in _pairs(self.link.call("HGETALL", keys.ENVIRONMENTS))
+        }
 
     def parcel(self, session: str) -> Parcel:
         """A session's code, unchecked; see `registry.code.open_parcel`.
@@ -353,6 +365,10 @@ def _forget(registrations: Iterable[str]) -> list[Command]:
     for item in registrations:
         commands += [("HDEL", keys.REGISTRATIONS, item), ("HDEL", keys.STATUS, item), ("SADD", keys.REMAINS, item)]
     return commands
+
+
+def _note_environment(environment: str, requirements: tuple[str, ...]) -> list[Command]:
+    return [("HSET", keys.ENVIRONMENTS, environment, json.dumps(requirements))] if environment else []
 
 
 def _as_dict(session: Session) -> dict[str, Any]:

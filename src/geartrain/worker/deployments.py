@@ -18,6 +18,7 @@ class Deployments:
 
     Args:
         endpoint: where the registry is.
+        environment: this process's; registrations of others are not its business.
 
     Attributes:
         current: deployments by registration id.
@@ -25,10 +26,11 @@ class Deployments:
             `mode='sync'` run in the server.)
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, environment: str = "") -> None:
         self.current: dict[str, Deployment] = {}
         self.active: dict[str, Registration] = {}
         self._endpoint = endpoint
+        self._environment = environment
         self._failed: dict[str, tuple[Failed, float]] = {}
         self._trying_again: set[str] = set()
         self._loaders: list[Loader] = []
@@ -49,7 +51,9 @@ class Deployments:
         self.active = {
             item: registration
             for item, registration in snapshot.registrations.items()
-            if snapshot.status[item] is Status.ACTIVE and registration.mode is not Mode.SYNC
+            if snapshot.status[item] is Status.ACTIVE
+            and registration.mode is not Mode.SYNC
+            and registration.environment == self._environment
         }
         for known in (self.current, self._failed, self._loading):
             for item in [item for item in known if item not in snapshot.registrations]:
