@@ -20,7 +20,7 @@
 | `executions-of:<id>` | zset | those of one registration | workers | the same |
 | `execution:<execution>` | hash | status, results, errors, plan | `run()`, workers | pushed out by newer ones |
 | `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
-| `tasks:<python>` | list | tickets: parts of `run()` that wait for a worker | `run()` | when taken, or by TTL |
+| `tasks:<python>`, `...:<environment>` | list | parts of `run()` for a worker | `run()` | when taken, or by TTL |
 | `run:<run>` | hash | the pickled job of a `run()`, its signature | `run()` | at its end, or by TTL |
 | `claim:<run>:<part>-<try>` | string | the worker that does this part | workers | when it is done, or by TTL |
 
@@ -109,9 +109,9 @@ def wake(worker: str) -> bytes:
     return _REGISTRY + b"wake:" + worker.encode()
 
 
-def run_tasks(python: str) -> bytes:
-    """What waits for workers of this minor version of Python."""
-    return _REGISTRY + b"tasks:" + python.encode()
+def run_tasks(python: str, environment: str = "") -> bytes:
+    """What waits for workers of this minor version of Python, and of that environment."""
+    return _REGISTRY + b"tasks:" + (f"{python}:{environment}" if environment else python).encode()
 
 
 def run_job(run: str) -> bytes:

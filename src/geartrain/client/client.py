@@ -16,6 +16,7 @@ from typing import Self
 from geartrain.builder import hosted
 from geartrain.client.host import SessionHost
 from geartrain.client.info import RegistrationDetails, RegistrationInfo, all_infos, details
+from geartrain.client.needs import Needs, needs_of
 from geartrain.client.outcome import Outcome
 from geartrain.client.scripts import Script, executed, modules_of, own_modules
 from geartrain.client.warnings import Installed, warnings_of
@@ -51,7 +52,13 @@ class Client:
     # -- scripts -------------------------------------------------------------------------------------------------------
 
     def submit_file(
-        self, path: str | os.PathLike[str], session: str | None = None, dialect: Dialect = Dialect.GEARTRAIN
+        self,
+        path: str | os.PathLike[str],
+        session: str | None = None,
+        dialect: Dialect = Dialect.GEARTRAIN,
+        *,
+        requirements: Iterable[str] = (),
+        reinstall: bool = False,
     ) -> Outcome:
         """Run a script in this process and submit what it registers.
 
@@ -60,14 +67,17 @@ class Client:
             session: the session's name; None: the script's name without directory and extension. Submitting a session
                 again upgrades it.
             dialect: the record format and the defaults that the script expects.
+            requirements, reinstall: as `execute`.
 
         Raises:
             ArgumentError: there is no such file, or the name is none for a session.
-            ScriptError, NeedsModule, CodeError: as `execute`.
+            ScriptError, NeedsModule, CodeError, RequirementsError: as `execute`.
         """
         source = _read(path)
         name = session if session is not None else session_name(path)
-        return self.execute(source, session=name, path=os.fspath(path), dialect=dialect)
+        return self.execute(
+            source, session=name, path=os.fspath(path), dialect=dialect, requirements=requirements, reinstall=reinstall
+        )
 
     def execute(
         self,
@@ -76,6 +86,8 @@ class Client:
         session: str = "client",
         path: str = "<client>",
         dialect: Dialect = Dialect.GEARTRAIN,
+        requirements: Iterable[str] = (),
+        reinstall: bool = False,
     ) -> Outcome:
         """Run a script's source in this process; its `run()` calls execute at once, what it registers is submitted.
 
@@ -86,14 +98,21 @@ class Client:
             session: the session's name; submitting it again upgrades it.
             path: the script's path as tracebacks show it; in angle brackets where it is no file.
             dialect: the record format and the defaults that the script expects.
+            requirements: packages that its functions import, as pip takes them (`requests>=2`). Workers get an
+                environment that has them (docs/howto/requirements.md); the script itself runs here, and imports what is
+                installed here.
+            reinstall: these packages are to be installed anew, in their latest versions; other sessions keep theirs.
 
         Raises:
             ScriptError: the script raised; its `trace` is the script's traceback.
             NeedsModule: it asked for what only the server module can do.
             CodeError: what it registers cannot be pickled.
+            ArgumentError: `requirements` holds what pip would not understand.
+            RequirementsError: `mode='sync'`, and the server's Python lacks some of the requirements.
         """
         script = Script(source, path)
-        host = self._host(session, dialect, lambda: modules_of(script))
+        needs = needs_of(requirements, self._environments, reinstall=reinstall)
+        host = self._host(session, dialect, lambda: modules_of(script), needs)
         with self._in_place(host) as context, executed(script) as modules:
             context.flush()
             self._submit(host, modules, script)
@@ -101,7 +120,11 @@ class Client:
 
     @contextmanager
     def session(
-        self, name: str, dialect: Dialect = Dialect.GEARTRAIN, by_value: Iterable[ModuleType] = ()
+        self,
+        name: str,
+        dialect: Dialect = Dialect.GEARTRAIN,
+        by_value: Iterable[ModuleType] = (),
+        requirements: Iterable[str] = (),
     ) -> Iterator[Outcome]:
         """Submit what this block registers as the session `name`; `run()` and `execute()` work in it too.
 
@@ -116,13 +139,16 @@ class Client:
             dialect: the record format and the defaults of the block.
             by_value: modules that workers do not have: their functions travel with the code. Those in the directory of
                 the running program are among them anyway.
+            requirements: as `execute`.
 
         Raises:
             NeedsModule: the block asked for what only the server module can do.
             CodeError: what it registers cannot be pickled.
+            ArgumentError, RequirementsError: as `execute`.
         """
         lacking = list(by_value)
-        host = self._host(name, dialect, lambda: _modules_of_program(lacking))
+        needs = needs_of(requirements, self._environments)
+        host = self._host(name, dialect, lambda: _modules_of_program(lacking), needs)
         with self._in_place(host) as context:
             yield host.outcome
             context.flush()
@@ -229,10 +255,12 @@ class Client:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _host(self, session: str, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]]) -> SessionHost:
+    def _host(
+        self, session: str, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]], needs: Needs
+    ) -> SessionHost:
         if not isinstance(session, str) or not _NAME.fullmatch(session):
             raise ArgumentError(f"session: {session!r} is no name: write 1 to 200 characters without spaces and braces")
-        return SessionHost(session, self.endpoint, Dialect(dialect), modules)
+        return SessionHost(session, self.endpoint, Dialect(dialect), modules, needs=needs)
 
     @contextmanager
     def _in_place(self, host: SessionHost) -> Iterator[Context]:
@@ -251,7 +279,7 @@ class Client:
         if not host.requests:
             return
         codes = [Code(request.steps, request.on_registered) for request in host.requests.values()]
-        parcel = seal(outcome.session, codes, modules)
+        parcel = seal(outcome.session, codes, modules, host.needs.requirements)
         session = Session(
             name=outcome.session,
             version=0,
@@ -259,10 +287,15 @@ class Client:
             python=parcel.python,
             dialect=host.dialect,
             script=script.path,
+            requirements=host.needs.requirements,
+            environment=host.needs.environment,
         )
         records = _records(host, parcel, self._user())
         outcome.submitted = self._store.submit(session, records, parcel, script.source)
         outcome.warnings += warnings_of(self._install(), records)
+
+    def _environments(self) -> dict[str, tuple[str, ...]]:
+        return self._store.environments()
 
     def _user(self) -> str:
         """The ACL user who registers."""
@@ -317,6 +350,7 @@ def _records(host: SessionHost, parcel: Parcel, user: str) -> list[Registration]
             code_version=0,
             python=parcel.python,
             user=user,
+            environment=host.needs.environment,
         )
         for position, (registration, request) in enumerate(host.requests.items())
     ]

@@ -8,8 +8,10 @@ from typing import Any
 
 from geartrain.builder import Mode, RegisterRequest, RunRequest
 from geartrain.client.distributed import Distributed
+from geartrain.client.needs import Needs, lacking_in_server
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.config import Dialect
+from geartrain.environments import refuse_sync
 from geartrain.errors import CommandError, NeedsModule
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
@@ -25,16 +27,24 @@ class SessionHost:
         endpoint: the server that runs read from and execute on.
         dialect: the record format.
         modules: gives the modules that the script is made of, which workers may lack.
+        needs: packages of the session.
 
     Attributes:
+        needs: as given.
         requests: the registrations so far, by id.
         outcome: what the script did so far.
     """
 
     def __init__(
-        self, session: str, endpoint: Endpoint, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]] = tuple
+        self,
+        session: str,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        modules: Callable[[], Iterable[ModuleType]] = tuple,
+        needs: Needs | None = None,
     ) -> None:
         self.dialect = dialect
+        self.needs = needs or Needs()
         self.requests: dict[str, RegisterRequest] = {}
         self.outcome = Outcome(session=session)
         self._endpoint = endpoint
@@ -45,6 +55,7 @@ class SessionHost:
 
         Raises:
             NeedsModule: it asks for what only the server module can do, and the server has none, or one that cannot.
+            RequirementsError: `mode='sync'`, and the server's Python lacks what the session needs.
         """
         if request.mode is Mode.SYNC:
             self._need_sync(request)
@@ -65,6 +76,21 @@ class SessionHost:
                 f"register({request.pattern!r}): mode='sync' runs inside of the server and needs the server module;"
                 f" {reason}. mode='async' runs in a worker, right after the write, without it"
             )
+        if self.needs.requirements:
+            self._need_installed(request)
+
+    def _need_installed(self, request: RegisterRequest) -> None:
+        """Refuse `mode='sync'` where the server lacks packages; where nobody can tell from here, it refuses itself."""
+        with access(self._endpoint, "geartrain:client") as link:
+            lacking = lacking_in_server(link, self.needs.requirements)
+        if lacking:
+            raise refuse_sync(request.pattern, lacking)
+        if lacking is None:
+            self.outcome.warnings.append(
+                f"register({request.pattern!r}): mode='sync' runs in the server's own Python; whether"
+                f" {', '.join(self.needs.requirements)} is installed there cannot be told from here. `geartrain show`"
+                " says so where it is not"
+            )
 
     def run(self, request: RunRequest) -> list[Any]:
         """Execute a pipeline at once; returns its results when all its effects are done.
@@ -78,7 +104,7 @@ class SessionHost:
             ServerUnavailable: the connection was lost.
         """
         if topology_of(self._endpoint).clustered:
-            results = Distributed(self._endpoint, self.dialect, self._modules).run(request)
+            results = Distributed(self._endpoint, self.dialect, self._modules, self.needs.environment).run(request)
         else:
             results = perform(Job(request, self.dialect), self._endpoint)
         self.outcome.runs.append(

@@ -13,7 +13,7 @@ Nothing here knows a server or a registry.
 
 from __future__ import annotations
 
-from geartrain.environments.installed import RequirementInfo, missing, requirement_infos
+from geartrain.environments.installed import RequirementInfo, missing, refuse_sync, requirement_infos
 from geartrain.environments.making import Cancelled, make
 from geartrain.environments.place import (
     DIRECTORY_VARIABLE,
@@ -23,7 +23,7 @@ from geartrain.environments.place import (
     python_of,
     status_of,
 )
-from geartrain.environments.requirements import PYTHON, environment_of, fits, new_salt, normalised, read_file
+from geartrain.environments.requirements import PYTHON, environment_of, fits, latest_of, new_salt, normalised, read_file
 
 __all__ = [
     "DIRECTORY_VARIABLE",
@@ -35,12 +35,14 @@ __all__ = [
     "Status",
     "environment_of",
     "fits",
+    "latest_of",
     "make",
     "missing",
     "new_salt",
     "normalised",
     "python_of",
     "read_file",
+    "refuse_sync",
     "requirement_infos",
     "status_of",
 ]

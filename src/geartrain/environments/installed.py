@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from geartrain.environments.place import State, Status, Wheel, status_of
 from geartrain.environments.requirements import parsed
+from geartrain.errors import RequirementsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +150,12 @@ def _holds(requirement: Requirement, there: Mapping[str, Distribution], seen: se
 
 def _without_marker(requirement: Requirement) -> str:
     return str(requirement).partition(";")[0]
+
+
+def refuse_sync(pattern: str, lacking: Iterable[str]) -> RequirementsError:
+    """The error for a function in the server that needs what is not installed there."""
+    return RequirementsError(
+        f"register({pattern!r}): mode='sync' runs in the server's own Python, where {', '.join(lacking)} is not"
+        " installed, and pip does not run there. Install it into the environment that the server module lies in, and"
+        " restart the server; or register with mode='async': workers get an environment with these requirements"
+    )

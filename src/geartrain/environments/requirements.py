@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -107,8 +107,19 @@ def environment_of(requirements: tuple[str, ...], salt: str = "", python: str = 
 
 
 def new_salt() -> str:
-    """What makes an environment another one than all before it."""
-    return secrets.token_hex(4)
+    """What makes an environment another one than all before it, and a later one: the time, in milliseconds, as hex."""
+    return f"{time.time_ns() // 1_000_000:012x}"
+
+
+def latest_of(requirements: tuple[str, ...], known: Mapping[str, tuple[str, ...]]) -> str:
+    """The environment of requirements: of those that are known, the one whose salt is the latest.
+
+    Args:
+        requirements: normalised.
+        known: environments with their requirements, of other requirements and other Pythons too.
+    """
+    salts = ["", *(name.partition("-")[2] for name in known if fits(name, requirements))]
+    return environment_of(requirements, max(salts))
 
 
 def fits(environment: str, requirements: tuple[str, ...]) -> bool:

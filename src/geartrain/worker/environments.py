@@ -84,15 +84,12 @@ class Environments:
         needed = {} if self._own else _needed(snapshot)
         for environment in self._kept.keys() - needed.keys():
             self._end(environment)
-        for environment, session in needed.items():
+        for environment, (version, session) in needed.items():
             keeper = self._kept.get(environment)
             if keeper is None:
-                self._kept[environment] = keeper = _Keeper(
-                    self._endpoint, self._settings, environment, self._failures.append, self._wake
-                )
-                keeper.session = session
-                keeper.start()
-            keeper.session = session
+                keeper = _Keeper(self._endpoint, self._settings, environment, self._failures.append, self._wake)
+                self._kept[environment] = keeper
+            keeper.need(session, version)
 
     @property
     def settled(self) -> bool:
@@ -129,23 +126,24 @@ class Environments:
         self._ending.append(keeper)
 
 
-def _needed(snapshot: Snapshot) -> dict[str, str]:
-    """The environments of registrations that are to run in workers with this Python, each with a session of it."""
-    return {
-        registration.environment: registration.session
-        for name, registration in sorted(snapshot.registrations.items())
-        if registration.environment
-        and registration.python == PYTHON
-        and registration.mode is not Mode.SYNC
-        and snapshot.status[name] is Status.ACTIVE
-    }
+def _needed(snapshot: Snapshot) -> dict[str, tuple[int, str]]:
+    """The environments that registrations need which are to run in workers with this Python.
+
+    With each: the code version of the registration that was submitted last, and its session.
+    """
+    needed: dict[str, tuple[int, str]] = {}
+    for name, item in snapshot.registrations.items():
+        is_ours = item.environment and item.python == PYTHON and item.mode is not Mode.SYNC
+        if is_ours and snapshot.status[name] is Status.ACTIVE:
+            latest = (item.code_version, item.session)
+            needed[item.environment] = max(needed.get(item.environment, latest), latest)
+    return needed
 
 
 class _Keeper(threading.Thread):
     """Makes one environment, and keeps its worker running.
 
     Attributes:
-        session: one that needs it; its requirements are signed with its code.
         settled: whether the worker's registrations are live, or the environment could not be made.
     """
 
@@ -158,19 +156,35 @@ class _Keeper(threading.Thread):
         wake: Callable[[], None],
     ) -> None:
         super().__init__(name=f"geartrain-environment-{environment}", daemon=True)
-        self.session = ""
         self.settled = threading.Event()
+        self._session, self._version = "", 0
         self._endpoint = endpoint
         self._settings = settings
         self._environment = environment
         self._report = report
         self._wake = wake
         self._ended = threading.Event()
+        self._again = threading.Event()
         self._supervisor: Supervisor | None = None
+
+    def need(self, session: str, version: int) -> None:
+        """Begin, if it has not; who submits a session after a failure wants another try now.
+
+        Args:
+            session: one that needs the environment; its requirements are signed with its code.
+            version: of its code.
+        """
+        is_newer = version > self._version
+        self._session, self._version = session, version
+        if not self.ident:
+            self.start()
+        elif is_newer:
+            self._again.set()
 
     def end(self) -> None:
         """Stop the worker in good order, or pip; returns at once."""
         self._ended.set()
+        self._again.set()
 
     def kill(self) -> None:
         """End the worker at once, if there is one."""
@@ -190,19 +204,21 @@ class _Keeper(threading.Thread):
             except (ServerUnavailable, UnknownRegistration):
                 # The main thread says so in the log; or the registry has changed, and it will tell.
                 failures += 1
-                self._ended.wait(backoff(failures))
+                self._again.wait(backoff(failures))
             except GeartrainError as error:
                 failures += 1
                 self._tell(error)
-                self._ended.wait(min(LONGEST_REST, FIRST_REST * 2.0 ** (min(failures, 10) - 1)))
+                self._again.wait(min(LONGEST_REST, FIRST_REST * 2.0 ** (min(failures, 10) - 1)))
 
     def _make(self) -> None:
+        self._again.clear()
+        session = self._session
         with access(self._endpoint, "geartrain:environment") as link:
-            parcel = Store(link).parcel(self.session)
+            parcel = Store(link).parcel(session)
             max_idle = gearsconfig.read(link).install_max_idle or MAX_IDLE
         check(parcel)
         if not fits(self._environment, parcel.requirements):
-            raise UnknownRegistration(f"session {self.session!r} was submitted with other requirements meanwhile")
+            raise UnknownRegistration(f"session {session!r} was submitted with other requirements meanwhile")
         if status_of(self._environment).state is not State.READY:
             logger.info("environment %s: installing %s", self._environment, ", ".join(parcel.requirements))
         make(self._environment, parcel.requirements, max_idle=max_idle, cancelled=self._ended.is_set)

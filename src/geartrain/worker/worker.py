@@ -126,7 +126,7 @@ class Worker:
         )
         self._discovery = Discovery(self._connection("discover"), settings.scan_interval, self._found)
         self._events = KeyEvents(self._connection("events"), self._trouble)
-        self._tasks, self._deployments = Tasks(endpoint, self.id), Deployments(endpoint, environment)
+        self._tasks, self._deployments = Tasks(endpoint, self.id, environment), Deployments(endpoint, environment)
         self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
         self._gears = Gears(endpoint, self.id)
