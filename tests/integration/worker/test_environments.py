@@ -143,7 +143,7 @@ def test_several_workers_share_the_streams_of_an_environment(place):
 
 
 def test_an_environment_that_cannot_be_made_is_shown_with_what_pip_said(place, wheels):
-    """As the registration's last error. Submitted again when the cause is gone, it runs, and nobody waits for a rest."""
+    """As the registration's last error. Submitted again when the cause is gone, it runs at once."""
     registration = submit(place, "3.0")
     worker = place.begin()
     info = place.wait_info(registration, lambda info: info.last_error, LONG)

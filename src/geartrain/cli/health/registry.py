@@ -59,8 +59,8 @@ def holdings(link: Access) -> Holdings:
     sessions = [(session, store.parcel(session.name)) for session in store.sessions()]
     needy = [name for name, item in snapshot.registrations.items() if item.environment]
     errors = {name: found.last_error for name, found in store.statistics(needy).items()}
-    known = list(dict.fromkeys(streams))
-    return Holdings(sessions, snapshot.registrations, snapshot.status, live(link), known, errors)
+    named = list(dict.fromkeys(streams))
+    return Holdings(sessions, snapshot.registrations, snapshot.status, live(link), named, errors)
 
 
 def check_registrations(held: Holdings) -> Iterator[Finding]:
