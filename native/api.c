@@ -52,10 +52,15 @@ void api_free_loaded(char *bytes) {
     if (bytes != NULL) server_free(bytes);
 }
 
-int api_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler) {
-    if (RM_CreateCommand(ctx, name, handler, "admin may-replicate", 0, 0, 0) != REDISMODULE_OK) return REDISMODULE_ERR;
+int api_command_of(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler, const char *flags, int keys,
+                   const char *categories) {
+    if (RM_CreateCommand(ctx, name, handler, flags, keys, keys, keys != 0) != REDISMODULE_OK) return REDISMODULE_ERR;
     RedisModuleCommand *command = RM_GetCommand(ctx, name);
-    return command != NULL ? RM_SetCommandACLCategories(command, "admin dangerous slow") : REDISMODULE_ERR;
+    return command != NULL ? RM_SetCommandACLCategories(command, categories) : REDISMODULE_ERR;
+}
+
+int api_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler) {
+    return api_command_of(ctx, name, handler, "admin may-replicate", 0, "admin dangerous slow");
 }
 
 int api_writes_paused(void) {

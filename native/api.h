@@ -24,6 +24,7 @@ typedef struct RedisModuleDigest RedisModuleDigest;
 typedef struct RedisModuleCommandFilter RedisModuleCommandFilter;
 typedef struct RedisModuleCommandFilterCtx RedisModuleCommandFilterCtx;
 typedef struct RedisModuleCommand RedisModuleCommand;
+typedef struct RedisModuleBlockedClient RedisModuleBlockedClient;
 
 typedef struct {
     uint64_t ms, seq;
@@ -42,6 +43,8 @@ typedef void (*RedisModuleTimerProc)(RedisModuleCtx *ctx, void *data);
 typedef void (*RedisModuleEventCallback)(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data);
 typedef void (*RedisModuleCommandFilterFunc)(RedisModuleCommandFilterCtx *filter);
 typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_report);
+typedef void (*RedisModuleFreeFunc)(RedisModuleCtx *ctx, void *data);
+typedef void (*RedisModuleDisconnectFunc)(RedisModuleCtx *ctx, RedisModuleBlockedClient *client);
 
 /* The methods of a data type, in the layout of version 5 (servers since 7.2). */
 typedef struct {
@@ -107,6 +110,7 @@ enum {
     REDISMODULE_CTX_FLAGS_REPLICATED = 1 << 12,
     REDISMODULE_CTX_FLAGS_LOADING = 1 << 13,
     REDISMODULE_CTX_FLAGS_DENY_BLOCKING = 1 << 21,
+    REDISMODULE_CTX_FLAGS_RESP3 = 1 << 22,
 };
 
 enum {
@@ -119,6 +123,7 @@ enum {
     REDISMODULE_NOTIFY_EXPIRED = 1 << 8,
     REDISMODULE_NOTIFY_EVICTED = 1 << 9,
     REDISMODULE_NOTIFY_STREAM = 1 << 10,
+    REDISMODULE_NOTIFY_KEY_MISS = 1 << 11,
     REDISMODULE_NOTIFY_MODULE = 1 << 13,
 };
 
@@ -135,6 +140,7 @@ enum {
     REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED = 0,
     REDISMODULE_EVENT_FLUSHDB = 2,
     REDISMODULE_EVENT_LOADING = 3,
+    REDISMODULE_EVENT_CLIENT_CHANGE = 4,
     REDISMODULE_EVENT_SHUTDOWN = 5,
     REDISMODULE_EVENT_CRON_LOOP = 8,
     REDISMODULE_EVENT_SWAPDB = 11,
@@ -146,13 +152,14 @@ enum {
 enum {
     REDISMODULE_SUBEVENT_FLUSHDB_START = 0,
     REDISMODULE_SUBEVENT_LOADING_REPL_START = 2,
+    REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED = 1,
     REDISMODULE_SUBEVENT_EVENTLOOP_BEFORE_SLEEP = 0,
     VALKEYMODULE_SUBEVENT_IMPORT_STARTED = 0,
     VALKEYMODULE_SUBEVENT_IMPORT_ABORTED = 2,
     VALKEYMODULE_SUBEVENT_IMPORT_COMPLETED = 4,
 };
 
-/* What GetClientInfoById tells, in its first version. */
+/* What GetClientInfoById tells, in its first version; it comes with REDISMODULE_EVENT_CLIENT_CHANGE too. */
 typedef struct {
     uint64_t version;
     uint64_t flags;
@@ -163,6 +170,9 @@ typedef struct {
 } RedisModuleClientInfo;
 
 enum { REDISMODULE_CLIENTINFO_FLAG_SSL = 1 << 0 };
+
+/* For RegisterCommandFilter: what the module itself calls is not filtered. */
+enum { REDISMODULE_CMDFILTER_NOSELF = 1 << 0 };
 
 /* What comes with REDISMODULE_EVENT_FLUSHDB: dbnum is -1 for all. */
 typedef struct {
@@ -210,6 +220,7 @@ typedef struct {
     X(SelectDb, int, (RedisModuleCtx *, int))                                                                          \
     X(GetDetachedThreadSafeContext, RedisModuleCtx *, (RedisModuleCtx *))                                              \
     X(CreateString, RedisModuleString *, (RedisModuleCtx *, const char *, size_t))                                     \
+    X(CreateStringFromLongLong, RedisModuleString *, (RedisModuleCtx *, long long))                                    \
     X(CreateStringFromStreamID, RedisModuleString *, (RedisModuleCtx *, const RedisModuleStreamID *))                  \
     X(HoldString, RedisModuleString *, (RedisModuleCtx *, RedisModuleString *))                                        \
     X(FreeString, void, (RedisModuleCtx *, RedisModuleString *))                                                       \
@@ -222,6 +233,16 @@ typedef struct {
     X(ReplyWithStringBuffer, int, (RedisModuleCtx *, const char *, size_t))                                            \
     X(ReplyWithLongLong, int, (RedisModuleCtx *, long long))                                                           \
     X(ReplyWithArray, int, (RedisModuleCtx *, long))                                                                   \
+    X(ReplyWithString, int, (RedisModuleCtx *, RedisModuleString *))                                                   \
+    X(ReplyWithNull, int, (RedisModuleCtx *))                                                                          \
+    X(ReplyWithNullArray, int, (RedisModuleCtx *))                                                                     \
+    X(ReplyWithBool, int, (RedisModuleCtx *, int))                                                                     \
+    X(ReplyWithDouble, int, (RedisModuleCtx *, double))                                                                \
+    X(ReplyWithBigNumber, int, (RedisModuleCtx *, const char *, size_t))                                               \
+    X(ReplyWithVerbatimStringType, int, (RedisModuleCtx *, const char *, size_t, const char *))                        \
+    X(ReplyWithMap, int, (RedisModuleCtx *, long))                                                                     \
+    X(ReplyWithSet, int, (RedisModuleCtx *, long))                                                                     \
+    X(ReplyWithCallReply, int, (RedisModuleCtx *, RedisModuleCallReply *))                                             \
     X(ReplicateVerbatim, int, (RedisModuleCtx *))                                                                      \
     X(Replicate, int, (RedisModuleCtx *, const char *, const char *, ...))                                             \
     X(OpenKey, RedisModuleKey *, (RedisModuleCtx *, RedisModuleString *, int))                                         \
@@ -261,7 +282,24 @@ typedef struct {
     X(FreeModuleUser, int, (RedisModuleUser *))                                                                        \
     X(SetContextUser, void, (RedisModuleCtx *, const RedisModuleUser *))                                               \
     X(GetClientId, unsigned long long, (RedisModuleCtx *))                                                             \
+    X(BlockClient, RedisModuleBlockedClient *, (RedisModuleCtx *, RedisModuleCmdFunc, RedisModuleCmdFunc,             \
+      RedisModuleFreeFunc, long long))                                                                                 \
+    X(UnblockClient, int, (RedisModuleBlockedClient *, void *))                                                        \
+    X(SetDisconnectCallback, void, (RedisModuleBlockedClient *, RedisModuleDisconnectFunc))                            \
+    X(BlockClientSetPrivateData, void, (RedisModuleBlockedClient *, void *))                                           \
+    X(BlockClientGetPrivateData, void *, (RedisModuleBlockedClient *))                                                 \
+    X(GetBlockedClientPrivateData, void *, (RedisModuleCtx *))                                                         \
     X(RegisterCommandFilter, RedisModuleCommandFilter *, (RedisModuleCtx *, RedisModuleCommandFilterFunc, int))        \
+    X(UnregisterCommandFilter, int, (RedisModuleCtx *, RedisModuleCommandFilter *))                                    \
+    X(CommandFilterArgsCount, int, (RedisModuleCommandFilterCtx *))                                                    \
+    X(CommandFilterArgInsert, int, (RedisModuleCommandFilterCtx *, int, RedisModuleString *))                          \
+    X(CommandFilterGetClientId, unsigned long long, (RedisModuleCommandFilterCtx *))                                   \
+    X(GetClientUserNameById, RedisModuleString *, (RedisModuleCtx *, uint64_t))                                        \
+    X(GetModuleUserACLString, RedisModuleString *, (RedisModuleUser *))                                                \
+    X(ACLCheckCommandPermissions, int, (RedisModuleUser *, RedisModuleString **, int))                                 \
+    X(GetCommandKeysWithFlags, int *, (RedisModuleCtx *, RedisModuleString **, int, int *, int **))                    \
+    X(IsKeysPositionRequest, int, (RedisModuleCtx *))                                                                  \
+    X(KeyAtPosWithFlags, void, (RedisModuleCtx *, int, int))                                                           \
     X(GetCommandKeys, int *, (RedisModuleCtx *, RedisModuleString **, int, int *))                                     \
     X(CommandFilterArgGet, RedisModuleString *, (RedisModuleCommandFilterCtx *, int))                                  \
     X(GetClientInfoById, int, (void *, uint64_t))                                                                      \
@@ -291,6 +329,10 @@ void api_free_loaded(char *bytes);
 /* Have a command that only administrators may call: it is in @admin, @dangerous and @slow, as the server's own are by their
  * flags alone. While clients' writes are paused (a failover), it waits as writes do. */
 int api_command(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler);
+
+/* Have a command; `keys` is where its key is among the arguments, 0: it has none. */
+int api_command_of(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler, const char *flags, int keys,
+                   const char *categories);
 
 /* Whether nothing may be written now, nor by ourselves: the server aborts where it is. */
 int api_writes_paused(void);

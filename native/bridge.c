@@ -8,6 +8,9 @@
 #include "capture.h"
 #include "foreign.h"
 #include "functions.h"
+#include "hooked.h"
+#include "links.h"
+#include "refusals.h"
 #include "slots.h"
 #include "values.h"
 #include "watchdog.h"
@@ -46,28 +49,6 @@ static int may_call(void) {
     return 0;
 }
 
-/* What a call that gave no reply at all means. */
-static const char *no_reply(int number) {
-    switch (number) {
-    case ENOENT:
-        return "ERR unknown command";
-    case EINVAL:
-        return "ERR wrong number of arguments, or a command that a module may not call";
-    case EPERM:
-        return "MOVED the key belongs to another shard: a sync function reaches the keys of its own shard";
-    case EROFS:
-        return "READONLY a write on a read-only replica";
-    case ENETDOWN:
-        return "CLUSTERDOWN the cluster is down";
-    case EACCES:
-        return "NOPERM the user who registered the function may not do this";
-    case ENOSPC:
-        return "OOM command not allowed when used memory > 'maxmemory'";
-    default:
-        return "ERR the server refused the command";
-    }
-}
-
 /* Raise what an error reply means: `raise_for(reply, (command,))`. */
 static PyObject *raise_reply(PyObject *command, const char *bytes, size_t length) {
     PyObject *error = value_of_error(bytes, length), *names = py.PyTuple_New(1);
@@ -85,7 +66,7 @@ static PyObject *raise_reply(PyObject *command, const char *bytes, size_t length
 
 static PyObject *answer(PyObject *command, RedisModuleCallReply *reply, int number) {
     if (reply == NULL) {
-        const char *why = no_reply(number);
+        const char *why = refusal_text(number);
         return raise_reply(command, why, strlen(why));
     }
     PyObject *value = NULL;
@@ -130,26 +111,6 @@ static RedisModuleCallReply *call_own(int db, const char *command, RedisModuleSt
     return reply;
 }
 
-/* Commands about the connection that sends them: there is none, and the server is not made for them here (PSYNC would end
- * it). Transactions are among them: the function is one, with the write that caused it. */
-static int is_of_a_connection(const char *name) {
-    static const char *const NAMES[] = {
-        "auth",   "discard", "exec",     "hello", "monitor",    "multi",     "psubscribe",   "psync",        "punsubscribe",
-        "quit",   "reset",   "replconf", "select", "ssubscribe", "subscribe", "sunsubscribe", "sync",         "unsubscribe",
-        "unwatch", "watch",
-    };
-    unsigned letter = (unsigned)(name[0] | 32) - 'a';
-    static const unsigned FIRST_LETTERS = 1u << ('a' - 'a') | 1u << ('d' - 'a') | 1u << ('e' - 'a') | 1u << ('h' - 'a') |
-                                          1u << ('m' - 'a') | 1u << ('p' - 'a') | 1u << ('q' - 'a') | 1u << ('r' - 'a') |
-                                          1u << ('s' - 'a') | 1u << ('u' - 'a') | 1u << ('w' - 'a');
-    if (letter > 'z' - 'a' || !(FIRST_LETTERS >> letter & 1)) return 0;
-    size_t length = strlen(name);
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-        if ((name[0] | 32) == NAMES[i][0] && same_word(name, length, NAMES[i])) return 1;
-    }
-    return 0;
-}
-
 /* Run a command with arguments that are strings already: as the function's user, or as ourselves. */
 static PyObject *perform(Function *function, int own, PyObject *command, RedisModuleString **argv, size_t argc) {
     const char *name;
@@ -165,7 +126,7 @@ static PyObject *perform(Function *function, int own, PyObject *command, RedisMo
         RedisModuleCallReply *reply = call_own(function->hook->db, name, argv, argc);
         return answer(command, reply, errno);
     }
-    if (is_of_a_connection(name)) {
+    if (refusal_is_of_a_connection(name, strlen(name))) {
         static const char WHY[] = "ERR not in the server: the command is about a connection, and a function has none; it is "
                                   "one transaction with the write that caused it";
         return raise_reply(command, WHY, sizeof WHY - 1);
@@ -185,14 +146,20 @@ static PyObject *perform(Function *function, int own, PyObject *command, RedisMo
     return raise_reply(command, GONE, sizeof GONE - 1);
 }
 
-static PyObject *run_command(Function *function, int own, PyObject *command, PyObject *const *args, ptrdiff_t argc) {
+/* The arguments as strings; how many could be made (an exception is set where not all). */
+static ptrdiff_t strings_of(PyObject *command, PyObject *const *args, ptrdiff_t count, RedisModuleString **argv) {
     ptrdiff_t made = 0;
-    RedisModuleString *few[FEW];
-    RedisModuleString **argv = argc <= FEW ? few : RM_Alloc((size_t)argc * sizeof *argv);
-    for (; made < argc; made++) {
+    for (; made < count; made++) {
         argv[made] = value_argument(command, made + 1, args[made]);
         if (argv[made] == NULL) break;
     }
+    return made;
+}
+
+static PyObject *run_command(Function *function, int own, PyObject *command, PyObject *const *args, ptrdiff_t argc) {
+    RedisModuleString *few[FEW];
+    RedisModuleString **argv = argc <= FEW ? few : RM_Alloc((size_t)argc * sizeof *argv);
+    ptrdiff_t made = strings_of(command, args, argc, argv);
     PyObject *reply = made == argc ? perform(function, own, command, argv, (size_t)argc) : NULL;
     for (ptrdiff_t i = 0; i < made; i++) RM_FreeString(NULL, argv[i]);
     if (argv != few) RM_Free(argv);
@@ -240,6 +207,41 @@ static PyObject *call(PyObject *self, PyObject *const *args, ptrdiff_t count) {
         return NULL;
     }
     return run_tuple(function, 0, args[0], args[1]);
+}
+
+static PyObject *next_of(PyObject *name, RedisModuleString **argv, size_t count) {
+    Next next;
+    if (!hooked_next(argv, count, &next)) {
+        py.PyErr_SetString(py.RuntimeError, "call_next() works only in a function that hooks a command, while that runs");
+        return NULL;
+    }
+    if (next.value != NULL) return next.value;
+    return next.error != NULL ? raise_reply(name, next.error, strlen(next.error)) : answer(name, next.reply, 0);
+}
+
+static PyObject *call_next(PyObject *self, PyObject *const *args, ptrdiff_t count) {
+    (void)self;
+    PyObject *name = may_call() ? py.PyUnicode_DecodeUTF8("call_next", 9, NULL) : NULL;
+    if (name == NULL) return NULL;
+    RedisModuleString *few[FEW], **argv = count <= FEW ? few : RM_Alloc((size_t)count * sizeof *argv);
+    ptrdiff_t made = strings_of(name, args, count, argv);
+    PyObject *result = made == count ? next_of(name, argv, (size_t)count) : NULL;
+    for (ptrdiff_t i = 0; i < made; i++) RM_FreeString(NULL, argv[i]);
+    if (argv != few) RM_Free(argv);
+    python_release(name);
+    return result;
+}
+
+static PyObject *override_reply(PyObject *self, PyObject *const *args, ptrdiff_t count) {
+    (void)self;
+    char *bytes;
+    ptrdiff_t length;
+    if (!has(count, 1, "override(reply)") || !may_call()) return NULL;
+    if (py.PyBytes_AsStringAndSize(args[0], &bytes, &length) != 0) return NULL;
+    const char *why = links_override(bytes, (size_t)length);
+    if (why == NULL) return none();
+    py.PyErr_SetString(py.RuntimeError, why);
+    return NULL;
 }
 
 static PyObject *own(PyObject *self, PyObject *const *args, ptrdiff_t count) {
@@ -361,18 +363,21 @@ static PyObject *expired(PyObject *self, PyObject *const *args, ptrdiff_t count)
 
 static PyObject *setup(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
-    if (!has(count, 6, "setup(load, unload, raise_for, error_reply, accepted, execute)")) return NULL;
+    if (!has(count, 7, "setup(load, unload, raise_for, error_reply, accepted, execute, encode)")) return NULL;
     replace(&bridge.load, args[0]);
     replace(&bridge.unload, args[1]);
     replace(&bridge.raise_for, args[2]);
     values_setup(args[3], args[4]);
     replace(&bridge.execute, args[5]);
+    replace(&bridge.encode, args[6]);
     return none();
 }
 
 static PyMethodDef methods[] = {
     {"call", call, PYTHON_FASTCALL, "call(command, args): run a command as the running function's user"},
     {"own", own, PYTHON_FASTCALL, "own(handle, command, args): run a command of Geartrain's own"},
+    {"call_next", call_next, PYTHON_FASTCALL, "call_next(*args): what comes after the hook whose function runs"},
+    {"override", override_reply, PYTHON_FASTCALL, "override(reply): give the waiting client this reply, as RESP3 text"},
     {"guarded", guarded, PYTHON_FASTCALL, "guarded(handle, factor, function, *args): call user code, watched"},
     {"aborted", aborted, PYTHON_FASTCALL, "aborted(handle): its policy has stopped it, which GEARTRAIN.HOOK LIST tells"},
     {"install", install, PYTHON_FASTCALL, INSTALL},
@@ -383,7 +388,7 @@ static PyMethodDef methods[] = {
     {"active", active, PYTHON_FASTCALL, "active(): whether this is a primary that may write"},
     {"tag", tag, PYTHON_FASTCALL, "tag(): what hashes to this shard"},
     {"expired", expired, PYTHON_FASTCALL, "expired(): whether the running function is late and was not told"},
-    {"setup", setup, PYTHON_FASTCALL, "setup(load, unload, raise_for, error_reply, accepted, execute)"},
+    {"setup", setup, PYTHON_FASTCALL, "setup(load, unload, raise_for, error_reply, accepted, execute, encode)"},
     {"direct", direct, PYTHON_FASTCALL, "direct(is_own): whether execute() in this thread means this server"},
     {"execute", (PyFastFunction)(void (*)(void))execute, PYTHON_FASTCALL | PYTHON_KEYWORDS, "execute(command, *args)"},
 };

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "commandhooks.h"
 #include "events.h"
 #include "hash.h"
 #include "hooks.h"
+#include "links.h"
 #include "migration.h"
 #include "outbox.h"
 #include "slots.h"
@@ -24,9 +26,11 @@ typedef struct Job {
     RedisModuleString *key;
     int type;
     int depth;
+    int class;
     RedisModuleString *event; /* its name: one of `names`, or the job's own */
     const char *name;         /* the same, as bytes */
     int owns_event;
+    uint64_t link; /* of the client that waits for it, or 0 */
 } Job;
 
 /* Names of events as strings of the server, made once: there are some dozens. */
@@ -38,7 +42,8 @@ typedef struct {
 static Name names[NAMES];
 static Name *last_name = names; /* most often the next one is the same */
 
-static RedisModuleString *type_names[8], *field_event, *field_key, *field_type, *field_value;
+static RedisModuleString *type_names[8], *field_event, *field_key, *field_type, *field_value,
+    *field_link;
 static const char *const TYPE_NAMES[8] = {"none", "string", "list", "hash", "set", "zset", "module", "stream"};
 
 static Job *spare;
@@ -92,6 +97,7 @@ static void free_job(void *data) {
     RM_FreeString(NULL, job->key);
     if (job->owns_event) RM_FreeString(NULL, job->event);
     hook_release(job->hook);
+    links_done(job->link);
     if (spare_count >= SPARE_JOBS) {
         RM_Free(job);
         return;
@@ -181,24 +187,38 @@ static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModule
 static void append(RedisModuleCtx *ctx, Job *job) {
     Hook *hook = job->hook;
     if (slots_tag_moved(ctx, job->key)) hooks_forget_outboxes();
-    RedisModuleString *fields[8] = {field_event, job->event, field_key, job->key, field_type, type_names[job->type]};
+    RedisModuleString *fields[10] = {field_event, job->event, field_key, job->key, field_type, type_names[job->type]};
     long pairs = 3;
     if (hook->snapshot) {
         fields[6] = field_value;
         fields[7] = snapshot_of(ctx, job);
         if (fields[7] != NULL) pairs = 4;
     }
+    RedisModuleString *snapshot = pairs == 4 ? fields[7] : NULL, *link = NULL;
+    if (job->link != 0) {
+        link = RM_CreateStringFromLongLong(NULL, (long long)job->link);
+        fields[2 * pairs] = field_link;
+        fields[2 * pairs++ + 1] = link;
+    }
     if (add_entry(ctx, outbox_of(ctx, hook, job->key), fields, pairs, hook->limit, hook)) {
         counters.captured++;
         hook->captured++;
+        /* A worker says when it is done. */
+        job->link = 0;
     }
-    if (hook->snapshot && fields[7] != NULL) RM_FreeString(NULL, fields[7]);
+    if (snapshot != NULL) RM_FreeString(NULL, snapshot);
+    if (link != NULL) RM_FreeString(NULL, link);
 }
 
 static void run_job(RedisModuleCtx *ctx, void *data) {
     Job *job = data;
     Hook *hook = job->hook;
     if (hook->dead) return;
+    if (job->class == REDISMODULE_NOTIFY_KEY_MISS && api_writes_paused()) {
+        /* A read, which goes on meanwhile, when nothing may be written. */
+        hook->dropped++;
+        return;
+    }
     if (RM_GetSelectedDb(ctx) != hook->db) RM_SelectDb(ctx, hook->db);
     if (hook->mode == MODE_ASYNC) {
         append(ctx, job);
@@ -207,7 +227,9 @@ static void run_job(RedisModuleCtx *ctx, void *data) {
     counters.executed++;
     hook->captured++;
     sync_at_depth(job->depth);
+    uint64_t before = links_run(job->link);
     sync_event(ctx, hook, job->name, job->key, job->type);
+    links_run(before);
 }
 
 /* -- events ------------------------------------------------------------------------------------------------------- */
@@ -239,6 +261,7 @@ static int type_of(Event *event) {
     case REDISMODULE_NOTIFY_STREAM:
         return event->type = REDISMODULE_KEYTYPE_STREAM;
     case REDISMODULE_NOTIFY_EXPIRED:
+    case REDISMODULE_NOTIFY_KEY_MISS:
     case REDISMODULE_NOTIFY_EVICTED:
         return event->type = REDISMODULE_KEYTYPE_EMPTY;
     default:
@@ -254,6 +277,8 @@ static int type_of(Event *event) {
 /* Whether the hook, whose pattern matches, wants the event. */
 static int wants(const Hook *hook, Event *event) {
     if (hook->reader == READER_STREAM) return strcmp(event->event, "xadd") == 0;
+    if (event->class == REDISMODULE_NOTIFY_KEY_MISS && hook->events.length == 0) return 0;
+    if (!links_wants(hook)) return 0;
     return list_has(&hook->events, event->event) && (hook->types.length == 0 ||
                                                      list_has(&hook->types, TYPE_NAMES[type_of(event)]));
 }
@@ -285,6 +310,8 @@ static void note(Hook *hook, void *data) {
         .key = RM_HoldString(NULL, event->key),
         .type = type_of(event),
         .depth = depth,
+        .class = event->class,
+        .link = hook->commands.length > 0 ? links_expect(hook) : 0,
     };
     name_job(job, event);
     hook_hold(hook);
@@ -331,12 +358,15 @@ static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub
     is_followed = 1;
     /* What is loaded brings its hooks along, or has none. */
     if (is_loading) hooks_flush(-1);
+    else commandhooks_settle();
 }
 
 static void on_flush(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)ctx, (void)event;
     /* Before a replica loads what its primary sends, it is flushed too: the hooks come with the data. */
-    if (sub == REDISMODULE_SUBEVENT_FLUSHDB_START && data != NULL) hooks_flush(((RedisModuleFlushInfo *)data)->dbnum);
+    if (sub != REDISMODULE_SUBEVENT_FLUSHDB_START || data == NULL) return;
+    hooks_flush(((RedisModuleFlushInfo *)data)->dbnum);
+    commandhooks_settle();
 }
 
 static void on_swap(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
@@ -349,6 +379,8 @@ static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
     (void)event, (void)sub, (void)data;
     if (slots_changed(ctx)) hooks_forget_outboxes();
     subscription_settle();
+    commandhooks_settle();
+    links_expire();
 }
 
 const char *capture_tag(RedisModuleCtx *ctx) {
@@ -366,6 +398,7 @@ int capture_load(RedisModuleCtx *ctx) {
     field_key = constant("key");
     field_type = constant("type");
     field_value = constant("value");
+    field_link = constant("link");
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
     is_followed = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_AOF) != 0 || is_replica;
     if (migration_load(ctx) != REDISMODULE_OK || subscription_load(ctx, on_event) != REDISMODULE_OK) return REDISMODULE_ERR;

@@ -161,7 +161,7 @@ PyObject *function_run(Function *function, int factor, PyObject *callable, PyObj
 }
 
 /* The server's clock reads the processor's where it can: half the cost of the system's. */
-static long long now_us(void) {
+long long function_now(void) {
     return (long long)RM_MonotonicMicroseconds();
 }
 
@@ -169,7 +169,7 @@ static long long now_us(void) {
 static long long python_clock(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000 - now_us();
+    return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000 - function_now();
 }
 
 /* A record, and what it holds besides its key where that is known; the dict keeps these objects alive. */
@@ -284,7 +284,7 @@ static int record_of(RedisModuleCtx *ctx, Function *function, const char *event,
     return made;
 }
 
-static void succeeded(Function *function, long long begin, long long duration, PyObject *key) {
+void function_succeeded(Function *function, long long begin, long long duration, PyObject *key) {
     function->succeeded++;
     function->duration_us += (unsigned long long)duration;
     function->last_us = duration;
@@ -293,9 +293,8 @@ static void succeeded(Function *function, long long begin, long long duration, P
     *line = (Line){begin, duration, python_held(key)};
 }
 
-/* Give the exception that is set to Python code. */
-static void failed(Function *function, long long begin, long long duration, PyObject *key) {
-    PyObject *type, *error, *trace;
+PyObject *function_failed(Function *function, long long begin, long long duration, PyObject *key) {
+    PyObject *type, *error, *trace, *result = NULL;
     py.PyErr_Fetch(&type, &error, &trace);
     py.PyErr_NormalizeException(&type, &error, &trace);
     if (trace != NULL && error != NULL) py.PyException_SetTraceback(error, trace);
@@ -304,9 +303,8 @@ static void failed(Function *function, long long begin, long long duration, PyOb
         function_hold(function);
         python_held(handler);
         PyObject *args[] = {py.PyLong_FromLongLong(begin + python_clock()), py.PyLong_FromLongLong(duration), key, error};
-        PyObject *result = py.PyObject_Vectorcall(handler, args, 4, NULL);
+        result = py.PyObject_Vectorcall(handler, args, 4, NULL);
         if (result == NULL) py.PyErr_WriteUnraisable(handler);
-        python_drop(result);
         python_drop(args[0]);
         python_drop(args[1]);
         python_release(handler);
@@ -315,6 +313,7 @@ static void failed(Function *function, long long begin, long long duration, PyOb
     python_drop(type);
     python_drop(error);
     python_drop(trace);
+    return result;
 }
 
 void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int type) {
@@ -322,7 +321,7 @@ void function_event(RedisModuleCtx *ctx, Function *function, const char *event, 
     size_t length;
     const char *bytes = RM_StringPtrLen(name, &length);
     PyObject *key = value_text(bytes, length), *result = NULL;
-    long long begin = now_us();
+    long long begin = function_now();
     Record record;
     if (key != NULL && record_of(ctx, function, event, name, type, key, &record)) {
         PyObject *call = python_held(function->call), *context = python_held(function->context);
@@ -333,11 +332,11 @@ void function_event(RedisModuleCtx *ctx, Function *function, const char *event, 
         if (result != NULL) keep(&record, function->untouched);
         else python_release(record.dict);
     }
-    long long duration = now_us() - begin;
+    long long duration = function_now() - begin;
     if (result != NULL) {
-        if (function->hook != NULL) succeeded(function, begin, duration, key);
+        if (function->hook != NULL) function_succeeded(function, begin, duration, key);
     } else {
-        failed(function, begin, duration, key == NULL ? py.none : key);
+        python_drop(function_failed(function, begin, duration, key == NULL ? py.none : key));
     }
     python_drop(result);
     python_drop(key);

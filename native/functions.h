@@ -63,6 +63,12 @@ PyObject *function_run(Function *function, int factor, PyObject *callable, PyObj
 /* One key event. */
 void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int type);
 
+/* Note a run that went well; or give the exception that is set to Python code, whose answer (a new reference, or NULL) tells
+ * what it was. Times are those of `function_now`. */
+void function_succeeded(Function *function, long long begin, long long duration, PyObject *key);
+PyObject *function_failed(Function *function, long long begin, long long duration, PyObject *key);
+long long function_now(void);
+
 /* (succeeded, duration in us, last duration in us, [(begin in us, duration in us, key), ...]) since the last call, or None
  * where there was no run. NULL: an exception is set. */
 PyObject *function_drain(Function *function);

@@ -12,19 +12,21 @@ Text text_of(const char *bytes, size_t length) {
     return text;
 }
 
+static Text lower(Text text) {
+    for (char *c = text.bytes; c < text.bytes + text.length; c++) {
+        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
+    }
+    return text;
+}
+
 /* A list of words as ` a b `, in lower case; empty for none. */
 static Text words_of(const char *bytes, size_t length) {
     if (length == 0) return text_of("", 0);
-    Text text = text_of(" ", 1);
-    text.bytes = RM_Realloc(text.bytes, length + 3);
-    for (size_t i = 0; i < length; i++) {
-        char c = bytes[i];
-        text.bytes[1 + i] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-    }
-    text.bytes[length + 1] = ' ';
+    Text text = {RM_Alloc(length + 3), length + 2};
+    text.bytes[0] = text.bytes[length + 1] = ' ';
+    memcpy(text.bytes + 1, bytes, length);
     text.bytes[length + 2] = 0;
-    text.length = length + 2;
-    return text;
+    return lower(text);
 }
 
 int same_text(const Text *text, const char *bytes, size_t length) {
@@ -52,8 +54,9 @@ void hook_forget_outboxes(Hook *hook) {
 }
 
 void hook_free(Hook *hook) {
-    Text *texts[] = {&hook->id,    &hook->version, &hook->pattern,   &hook->events,
-                     &hook->types, &hook->user,    &hook->definition};
+    Text *texts[] = {&hook->id,   &hook->version,    &hook->pattern, &hook->events,    &hook->types,
+                     &hook->user, &hook->definition, &hook->command, &hook->keyprefix, &hook->commands,
+                     &hook->environment};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) RM_Free(texts[i]->bytes);
     hook_forget_outboxes(hook);
     RM_Free(hook->error);
@@ -110,6 +113,10 @@ static int set_text(Hook *hook, const char *name, size_t name_length, const char
     else if (same_word(name, name_length, "types")) text_replace(&hook->types, words_of(value, length));
     else if (same_word(name, name_length, "user")) text_replace(&hook->user, text_of(value, length));
     else if (same_word(name, name_length, "definition")) text_replace(&hook->definition, text_of(value, length));
+    else if (same_word(name, name_length, "hook")) text_replace(&hook->command, lower(text_of(value, length)));
+    else if (same_word(name, name_length, "keyprefix")) text_replace(&hook->keyprefix, text_of(value, length));
+    else if (same_word(name, name_length, "environment")) text_replace(&hook->environment, text_of(value, length));
+    else if (same_word(name, name_length, "commands")) text_replace(&hook->commands, words_of(value, length));
     else return 0;
     return 1;
 }
@@ -121,7 +128,9 @@ const char *hook_set(Hook *hook, const char *name, size_t name_length, const cha
     *known = 1;
     if (set_text(hook, name, name_length, value, length)) return NULL;
     if (same_word(name, name_length, "reader")) {
-        return set_choice(&hook->reader, which(value, length, "keys", "stream")) ? NULL : "keys or stream";
+        int is_command = same_word(value, length, "command");
+        int choice = is_command ? READER_COMMAND : which(value, length, "keys", "stream");
+        return set_choice(&hook->reader, choice) ? NULL : "keys, stream or command";
     }
     if (same_word(name, name_length, "mode")) {
         return set_choice(&hook->mode, which(value, length, "async", "sync")) ? NULL : "async or sync";
@@ -142,8 +151,13 @@ const char *hook_set(Hook *hook, const char *name, size_t name_length, const cha
         hook->limit = number;
         return NULL;
     }
+    if (same_word(name, name_length, "order")) {
+        if (!number_of(value, length, INT64_MAX, &hook->order)) return "a number";
+        return NULL;
+    }
     *known = 0;
-    return "reader, mode, pattern, events, types, partitions, snapshot, limit, value, user or definition";
+    return "reader, mode, pattern, events, types, partitions, snapshot, limit, value, user, definition, hook, keyprefix, "
+           "commands, environment or order";
 }
 
 Hook *hook_new(int db, const char *id, size_t id_length, const char *version, size_t version_length) {
@@ -155,6 +169,10 @@ Hook *hook_new(int db, const char *id, size_t id_length, const char *version, si
     hook->types = text_of("", 0);
     hook->user = text_of("", 0);
     hook->definition = text_of("", 0);
+    hook->command = text_of("", 0);
+    hook->keyprefix = text_of("", 0);
+    hook->commands = text_of("", 0);
+    hook->environment = text_of("", 0);
     hook->db = db;
     hook->value = 1;
     hook->partitions = 1;

@@ -11,7 +11,7 @@ typedef struct {
     size_t length;
 } Text;
 
-enum { READER_KEYS = 0, READER_STREAM = 1 };
+enum { READER_KEYS = 0, READER_STREAM = 1, READER_COMMAND = 2 };
 enum { MODE_ASYNC = 0, MODE_SYNC = 1 };
 
 typedef struct Hook {
@@ -22,6 +22,11 @@ typedef struct Hook {
     Text types;  /* the same, names of key types */
     Text user;   /* whose permissions execute has (sync) */
     Text definition;
+    Text command;   /* the command that it hooks, lower case; empty: none */
+    Text keyprefix; /* with that: what one of the command's keys begins with; empty: anything */
+    Text commands;  /* " get hget ": its events count where one of these caused them, and its client waits; empty: all */
+    Text environment; /* of its session's requirements: where its calls are served; empty: everywhere */
+    unsigned long long order; /* among registrations of one version, which one was made later */
     int db;
     int reader;
     int mode;

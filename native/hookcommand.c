@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "capture.h"
+#include "commandhooks.h"
 #include "hooks.h"
 #include "outbox.h"
 #include "slots.h"
@@ -93,8 +94,11 @@ static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     if (hook->mode == MODE_SYNC && sync_reason() != NULL && !from_elsewhere(ctx)) {
         return refuse(ctx, hook, "ERR no mode=sync here: %s", sync_reason());
     }
+    const char *refusal = from_elsewhere(ctx) ? NULL : commandhooks_refusal(ctx, hook);
+    if (refusal != NULL) return refuse(ctx, hook, "%s", refusal);
     default_user(ctx, hook);
     if (!hooks_put(hook)) return refuse(ctx, hook, "ERR no memory for another hook");
+    commandhooks_settle();
     RM_ReplicateVerbatim(ctx);
     return RM_ReplyWithSimpleString(ctx, "OK");
 }
@@ -110,7 +114,8 @@ static int unlink_key(RedisModuleCtx *ctx, RedisModuleString *key) {
 
 static int unlink_outboxes(RedisModuleCtx *ctx, const Hook *hook) {
     int done = 1;
-    for (unsigned i = 0; i < hook->partitions && hook->mode == MODE_ASYNC && done; i++) {
+    int has_any = hook->mode == MODE_ASYNC && hook->reader == READER_KEYS;
+    for (unsigned i = 0; i < hook->partitions && has_any && done; i++) {
         RedisModuleString *name = outbox_name(capture_tag(ctx), hook, i);
         done = unlink_key(ctx, name);
         RM_FreeString(NULL, name);
@@ -139,6 +144,7 @@ static int delete(RedisModuleCtx *ctx, RedisModuleString *name, unsigned long lo
     if (!done) return RM_ReplyWithError(ctx, "CLUSTERDOWN the outboxes of a hook cannot be deleted now");
     if (hook == NULL) return RM_ReplyWithLongLong(ctx, 0);
     hooks_remove(RM_GetSelectedDb(ctx), id, length);
+    commandhooks_settle();
     RM_Replicate(ctx, "GEARTRAIN.HOOK", "cs", "DEL", name);
     return RM_ReplyWithLongLong(ctx, 1);
 }

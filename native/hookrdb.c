@@ -1,7 +1,7 @@
 /* Hooks in the RDB: an auxiliary field before the keys, written where there is any hook. */
 #include "hooks.h"
 
-enum { ENCODING = 1 };
+enum { ENCODING = 2 }; /* 1: before hooks of commands */
 
 static void save_text(RedisModuleIO *rdb, const Text *text) {
     RM_SaveStringBuffer(rdb, text->bytes, text->length);
@@ -23,6 +23,11 @@ static void save_hook(Hook *hook, void *data) {
     RM_SaveUnsigned(rdb, (uint64_t)hook->value);
     RM_SaveUnsigned(rdb, hook->partitions);
     RM_SaveUnsigned(rdb, hook->limit);
+    save_text(rdb, &hook->command);
+    save_text(rdb, &hook->keyprefix);
+    save_text(rdb, &hook->commands);
+    save_text(rdb, &hook->environment);
+    RM_SaveUnsigned(rdb, hook->order);
 }
 
 static void aux_save(RedisModuleIO *rdb, int when) {
@@ -40,7 +45,7 @@ static Text load_text(RedisModuleIO *rdb) {
     return text;
 }
 
-static Hook *load_hook(RedisModuleIO *rdb) {
+static Hook *load_hook(RedisModuleIO *rdb, int encoding) {
     Hook *hook = RM_Calloc(1, sizeof *hook);
     hook->id = load_text(rdb);
     hook->version = load_text(rdb);
@@ -50,22 +55,29 @@ static Hook *load_hook(RedisModuleIO *rdb) {
     hook->user = load_text(rdb);
     hook->definition = load_text(rdb);
     hook->db = (int)RM_LoadUnsigned(rdb);
-    hook->reader = RM_LoadUnsigned(rdb) != 0;
+    uint64_t reader = RM_LoadUnsigned(rdb);
+    hook->reader = reader <= READER_COMMAND ? (int)reader : READER_KEYS;
     hook->mode = RM_LoadUnsigned(rdb) != 0;
     hook->snapshot = RM_LoadUnsigned(rdb) != 0;
     hook->value = RM_LoadUnsigned(rdb) != 0;
     hook->partitions = (unsigned)RM_LoadUnsigned(rdb);
     hook->limit = RM_LoadUnsigned(rdb);
+    int has_commands = encoding > 1;
+    hook->command = has_commands ? load_text(rdb) : text_of("", 0);
+    hook->keyprefix = has_commands ? load_text(rdb) : text_of("", 0);
+    hook->commands = has_commands ? load_text(rdb) : text_of("", 0);
+    hook->environment = has_commands ? load_text(rdb) : text_of("", 0);
+    if (has_commands) hook->order = RM_LoadUnsigned(rdb);
     return hook;
 }
 
 static int aux_load(RedisModuleIO *rdb, int encoding, int when) {
     (void)when;
-    if (encoding != ENCODING) return REDISMODULE_ERR;
+    if (encoding < 1 || encoding > ENCODING) return REDISMODULE_ERR;
     hooks_flush(-1);
     uint64_t count = RM_LoadUnsigned(rdb);
     for (uint64_t i = 0; i < count && !RM_IsIOError(rdb); i++) {
-        Hook *hook = load_hook(rdb);
+        Hook *hook = load_hook(rdb, encoding);
         if (RM_IsIOError(rdb) || hook->partitions == 0 || hook->partitions > MOST_PARTITIONS || !hooks_put(hook)) {
             hook_free(hook);
             return REDISMODULE_ERR;

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "commandhooks.h"
 #include "hash.h"
+#include "links.h"
 #include "match.h"
 #include "subscription.h"
 #include "sync.h"
@@ -53,20 +55,34 @@ static unsigned *first_byte_of(const Hook *hook) {
     return &hooks_first_bytes[byte < 0 ? 256 : byte];
 }
 
-static void remove_slot(Slot **at) {
+/* `for_good`: it is not replaced. */
+static void remove_slot(Slot **at, int for_good) {
     Slot *slot = *at;
     Hook *hook = slot->hook;
     Database *database = database_of(hook->db, 0);
     *at = slot->next;
     RM_Free(slot);
     hook_count--;
-    if (database != NULL) index_remove(database->index, hook->pattern.bytes, hook->pattern.length, hook);
-    (*first_byte_of(hook))--;
-    subscription_doubt();
+    commandhooks_remove(hook);
+    if (for_good) links_forget(hook);
+    if (hook->reader != READER_COMMAND) {
+        if (database != NULL) index_remove(database->index, hook->pattern.bytes, hook->pattern.length, hook);
+        (*first_byte_of(hook))--;
+        subscription_doubt();
+    }
     if (hook->mode == MODE_SYNC) sync_del(hook);
     hook->dead = 1;
     hook_hold(hook);
     hook_release(hook);
+}
+
+/* Have a hook told of events. 0: no memory. */
+static int take_events(Hook *hook) {
+    Database *database = database_of(hook->db, 1);
+    if (database == NULL || !index_add(database->index, hook->pattern.bytes, hook->pattern.length, hook)) return 0;
+    (*first_byte_of(hook))++;
+    subscription_want(hook);
+    return 1;
 }
 
 int hooks_put(Hook *hook) {
@@ -74,17 +90,15 @@ int hooks_put(Hook *hook) {
     if (*at != NULL) {
         hook->captured = (*at)->hook->captured;
         hook->dropped = (*at)->hook->dropped;
-        remove_slot(at);
+        remove_slot(at, 0);
         at = slot_of(hook->db, hook->id.bytes, hook->id.length);
     }
-    Database *database = database_of(hook->db, 1);
-    if (database == NULL || !index_add(database->index, hook->pattern.bytes, hook->pattern.length, hook)) return 0;
+    if (hook->reader != READER_COMMAND && !take_events(hook)) return 0;
+    commandhooks_add(hook);
     Slot *slot = RM_Alloc(sizeof *slot);
     *slot = (Slot){*at, hook};
     *at = slot;
     hook_count++;
-    (*first_byte_of(hook))++;
-    subscription_want(hook);
     if (hook->mode != MODE_SYNC) return 1;
     if (sync_reason() != NULL) hook_error(hook, sync_reason());
     else sync_set(hook);
@@ -99,7 +113,7 @@ Hook *hooks_find(int db, const char *id, size_t length) {
 int hooks_remove(int db, const char *id, size_t length) {
     Slot **at = slot_of(db, id, length);
     if (*at == NULL) return 0;
-    remove_slot(at);
+    remove_slot(at, 1);
     return 1;
 }
 
@@ -137,7 +151,7 @@ void hooks_flush(int db) {
         Slot **at = &slots[i];
         while (*at != NULL) {
             if (db < 0 || (*at)->hook->db == db) {
-                remove_slot(at);
+                remove_slot(at, 1);
             } else {
                 at = &(*at)->next;
             }

@@ -7,8 +7,6 @@
 #include "events.h"
 #include "slots.h"
 
-enum { NOT_OUR_OWN_CALLS = 1 };
-
 static int in_cluster, migrating, arriving;
 
 /* Slots that atomic migrations are bringing (1), and how many they are. */
@@ -43,7 +41,7 @@ int migration_load(RedisModuleCtx *ctx) {
     if (!in_cluster) return REDISMODULE_OK;
     /* Older servers have no such event, and no such migrations. */
     if (api_is_valkey()) events_listen(ctx, VALKEYMODULE_EVENT_ATOMIC_SLOT_MIGRATION, on_migration);
-    return RM_RegisterCommandFilter(ctx, see, NOT_OUR_OWN_CALLS) != NULL ? REDISMODULE_OK : REDISMODULE_ERR;
+    return RM_RegisterCommandFilter(ctx, see, REDISMODULE_CMDFILTER_NOSELF) != NULL ? REDISMODULE_OK : REDISMODULE_ERR;
 }
 
 int migration_brings(RedisModuleString *key) {
@@ -51,6 +49,10 @@ int migration_brings(RedisModuleString *key) {
     size_t length;
     const char *bytes = RM_StringPtrLen(key, &length);
     return imports[slots_of(bytes, length)];
+}
+
+int migration_is_importing(void) {
+    return import_count > 0;
 }
 
 int migration_took(RedisModuleCtx *ctx, RedisModuleString *key) {

@@ -15,6 +15,9 @@ int migration_load(RedisModuleCtx *ctx);
 /* Whether the event of that key, which comes now, is because it arrives from another shard. */
 int migration_brings(RedisModuleString *key);
 
+/* Whether there is anything that the first one can say yes to, but for RESTORE-ASKING. */
+int migration_is_importing(void);
+
 /* Whether a `del` event of that key, which comes now, is because the key has gone to another shard. */
 int migration_took(RedisModuleCtx *ctx, RedisModuleString *key);
 

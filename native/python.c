@@ -89,6 +89,10 @@ int python_started(void) {
     return started;
 }
 
+const char *python_executable(void) {
+    return interpreter.path;
+}
+
 const char *python_version(void) {
     return interpreter.version;
 }

@@ -86,7 +86,7 @@ enum { PYTHON_FASTCALL = 0x0080, PYTHON_KEYWORDS = 0x0002 }; /* METH_FASTCALL, M
 /* Objects: name in the table, symbol, and whether the symbol is a pointer to it. */
 #define PYTHON_OBJECTS(X)                                                                                              \
     X(none, _Py_NoneStruct, 0)                                                                                         \
-    X(true_object, _Py_TrueStruct, 0)                                                                                         \
+    X(true_object, _Py_TrueStruct, 0)                                                                                  \
     X(str_type, PyUnicode_Type, 0)                                                                                     \
     X(bytes_type, PyBytes_Type, 0)                                                                                     \
     X(int_type, PyLong_Type, 0)                                                                                        \
@@ -115,6 +115,9 @@ const char *python_load(const char *path);
 const char *python_start(void);
 
 int python_started(void);
+
+/* The interpreter's executable, or "": there is none. It may be there where `python_load` failed. */
+const char *python_executable(void);
 
 /* The version that was found, for example "3.11.7", or "". */
 const char *python_version(void);

@@ -26,6 +26,7 @@ static const struct {
     {REDISMODULE_NOTIFY_EVICTED, "evicted", " evicted "},
     {REDISMODULE_NOTIFY_STREAM, "stream", " xadd xdel xtrim "},
     {REDISMODULE_NOTIFY_MODULE, "module", " "},
+    {REDISMODULE_NOTIFY_KEY_MISS, "keymiss", " keymiss "},
 };
 enum { COUNT = sizeof CLASSES / sizeof *CLASSES };
 
@@ -33,10 +34,11 @@ static RedisModuleCtx *base;
 static RedisModuleNotificationFunc told;
 static int subscribed[MOST], subscription_count, doubtful;
 
+/* But key misses, which come with reads: only whoever names them is told of them. */
 static int every_class(void) {
     int classes = 0;
     for (int i = 0; i < COUNT; i++) classes |= CLASSES[i].class;
-    return classes;
+    return classes & ~REDISMODULE_NOTIFY_KEY_MISS;
 }
 
 /* The classes of one event's name (` set `, with the spaces): 0 where it is not known. */
@@ -49,6 +51,7 @@ static int classes_of_name(const char *name, size_t length) {
 }
 
 static int classes_of(const Hook *hook) {
+    if (hook->reader == READER_COMMAND) return 0;
     if (hook->reader == READER_STREAM) return ALWAYS | REDISMODULE_NOTIFY_STREAM;
     if (hook->events.length == 0) return every_class();
     int classes = ALWAYS;
@@ -56,8 +59,7 @@ static int classes_of(const Hook *hook) {
     for (const char *end; (end = strchr(word + 1, ' ')) != NULL; word = end) {
         int found = classes_of_name(word, (size_t)(end - word) + 1);
         if (end == word + 1) continue; /* two spaces in a row */
-        if (found == 0) return every_class();
-        classes |= found;
+        classes |= found != 0 ? found : every_class();
     }
     return classes;
 }

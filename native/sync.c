@@ -12,6 +12,7 @@
 
 #include "bridge.h"
 #include "capture.h"
+#include "commandcall.h"
 #include "events.h"
 #include "functions.h"
 #include "python.h"
@@ -225,6 +226,28 @@ void sync_event(RedisModuleCtx *ctx, Hook *hook, const char *event, RedisModuleS
     function_at_depth(0);
     function_release(function);
     function_ctx = before;
+}
+
+PyObject *sync_command(RedisModuleCtx *ctx, Hook *hook, RedisModuleString **argv, int argc, const char **error) {
+    static char text[400];
+    Function *function = hook->sync;
+    if (function != NULL && function->state == FUNCTION_UNLOADED) load(ctx, function);
+    if (function == NULL || function->state != FUNCTION_LOADED || function->hook == NULL) {
+        hook->dropped++;
+        snprintf(text, sizeof text, "ERR the hook %.120s cannot run: %.240s", hook->id.bytes,
+                 hook->error != NULL ? hook->error : sync_reason() != NULL ? sync_reason() : "it is gone");
+        *error = text;
+        return NULL;
+    }
+    python_take();
+    RedisModuleCtx *before = function_ctx;
+    function_ctx = ctx;
+    hook->captured++;
+    function_hold(function);
+    PyObject *result = function_command(function, argv, argc, error);
+    function_release(function);
+    function_ctx = before;
+    return result;
 }
 
 Hook *sync_running(void) {

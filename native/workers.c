@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 
 #include "capture.h"
 #include "events.h"
-#include "interpreter.h"
+#include "python.h"
+#include "sync.h"
 
 enum { URL_LENGTH = 1024, THEIR_FD = 3 };
 enum { FIRST_REST_US = 200000, LONGEST_REST_US = 10000000, STEADY_US = 30000000 };
@@ -32,9 +34,9 @@ typedef struct {
 static Seat seats[MOST_WORKERS];
 static unsigned seat_count;
 static char url[URL_LENGTH];
-static Interpreter interpreter;
 static unsigned long long restarts;
-static int shutting_down, url_is_given;
+static char executable[PATH_MAX];
+static int shutting_down, url_is_given, on_demand;
 
 /* -- where this server is ----------------------------------------------------------------------------------------- */
 
@@ -150,7 +152,7 @@ static void prepare(posix_spawn_file_actions_t *actions, int theirs) {
 static int spawn(pid_t *pid, int theirs) {
     static char *arguments[] = {NULL, "-u", "-P", "-m", "geartrain.worker", NULL};
     char url_entry[URL_LENGTH + 32], fd_entry[64];
-    arguments[0] = interpreter.path;
+    arguments[0] = executable;
     snprintf(url_entry, sizeof url_entry, "GEARTRAIN_URL=%s", url);
     snprintf(fd_entry, sizeof fd_entry, "GEARTRAIN_SUPERVISOR_FD=%d", THEIR_FD);
     char **entries = environment(url_entry, fd_entry);
@@ -172,7 +174,7 @@ static int spawn(pid_t *pid, int theirs) {
     flags |= POSIX_SPAWN_SETSID;
 #endif
     posix_spawnattr_setflags(&attributes, flags);
-    int error = posix_spawn(pid, interpreter.path, &actions, &attributes, arguments, entries);
+    int error = posix_spawn(pid, executable, &actions, &attributes, arguments, entries);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     free(entries);
@@ -247,6 +249,7 @@ static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
         RM_Log(ctx, "warning", "geartrain: no workers: this server has neither a port nor a socket without TLS; say how it "
                                "is reached, with the option worker-url URL");
         seat_count = 0;
+        on_demand = 0;
     }
     for (unsigned i = 0; i < seat_count; i++) {
         Seat *seat = &seats[i];
@@ -268,25 +271,39 @@ static void on_shutdown(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t su
     }
 }
 
-int workers_load(RedisModuleCtx *ctx, unsigned count, const char *given_url, const char *python) {
-    if (count == 0) return REDISMODULE_OK;
-    /* Workers need the interpreter only; whether it has a shared library does not matter to them. */
-    const char *reason = interpreter_find(python, &interpreter);
-    if (interpreter.path[0] == 0) {
-        RM_Log(ctx, "warning", "geartrain: no workers: %s", reason != NULL ? reason : "no Python was found");
-        return REDISMODULE_ERR;
+/* Why no worker can be started; NULL: one can. Workers need the interpreter only, not its shared library. */
+static const char *obstacle(void) {
+    static char text[PATH_MAX + 128];
+    if (executable[0] == 0) return sync_reason() != NULL ? sync_reason() : "no Python was found";
+    if (access(executable, X_OK) == 0) return NULL;
+    snprintf(text, sizeof text, "%.500s cannot be executed: %s", executable, strerror(errno));
+    return text;
+}
+
+int workers_load(RedisModuleCtx *ctx, const Options *options) {
+    if (options->workers == 0 && !options->workers_on_demand) return REDISMODULE_OK;
+    snprintf(executable, sizeof executable, "%s", python_executable());
+    const char *why = obstacle();
+    if (why != NULL) {
+        if (options->workers > 0) RM_Log(ctx, "warning", "geartrain: no workers: %s", why);
+        return options->workers_given ? REDISMODULE_ERR : REDISMODULE_OK;
     }
-    if (access(interpreter.path, X_OK) != 0) {
-        RM_Log(ctx, "warning", "geartrain: no workers: %.500s cannot be executed: %s", interpreter.path, strerror(errno));
-        return REDISMODULE_ERR;
-    }
-    url_is_given = given_url != NULL;
-    if (url_is_given) snprintf(url, sizeof url, "%s", given_url);
-    seat_count = count;
+    url_is_given = options->worker_url != NULL;
+    if (url_is_given) snprintf(url, sizeof url, "%s", options->worker_url);
+    seat_count = options->workers;
+    on_demand = options->workers_on_demand;
     return events_listen(ctx, REDISMODULE_EVENT_CRON_LOOP, on_cron) &&
                    events_listen(ctx, REDISMODULE_EVENT_SHUTDOWN, on_shutdown)
                ? REDISMODULE_OK
                : REDISMODULE_ERR;
+}
+
+void workers_want(void) {
+    if (on_demand && seat_count == 0) seat_count = 1;
+}
+
+unsigned workers_wanted(void) {
+    return seat_count;
 }
 
 void workers_info(RedisModuleInfoCtx *ctx) {

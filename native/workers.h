@@ -2,7 +2,8 @@
  *
  * They are what `geartrain worker` starts (`python -m geartrain.worker`), and follow the same protocol: a socket that the
  * worker inherits. Its end of input tells the worker that the server has gone, however that ended; and the other way round.
- * They run where this server is a primary that has loaded its data. Main thread only.
+ * They run where this server is a primary that has loaded its data. Without the option there is none, and one as soon as a
+ * client's command waits for somebody to answer it. Main thread only.
  *
  * Seats, each with one process at a time:
  *
@@ -13,14 +14,18 @@
 #define GEARTRAIN_WORKERS_H
 
 #include "api.h"
+#include "options.h"
 
 enum { MOST_WORKERS = 256 };
 
-/* At load.
- *   count   processes; 0: none
- *   url     how they reach this server, or NULL: by its port or socket, with the password of `requirepass`
- *   python  the interpreter, or NULL: found from the place of the module */
-int workers_load(RedisModuleCtx *ctx, unsigned count, const char *url, const char *python);
+/* At load, after the interpreter was looked for. REDISMODULE_ERR: workers were asked for, and cannot be. */
+int workers_load(RedisModuleCtx *ctx, const Options *options);
+
+/* Somebody is missed who answers commands: have a worker, where none is kept and that is allowed. */
+void workers_want(void);
+
+/* How many are kept, or are to be. */
+unsigned workers_wanted(void);
 
 void workers_info(RedisModuleInfoCtx *ctx);
 

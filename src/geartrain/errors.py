@@ -6,6 +6,8 @@
     ├── StepError                a step raised: which step, which record, the user's traceback
     ├── CommandError             the server answered a command with an error
     ├── ForeignShard             mode='async_local', atomic(): a key of another shard (also a ValueError)
+    ├── FlatError                flat_error(): its message is the error, without a traceback
+    │   └── PauseRegistration    the same, and the registration whose function raised it is paused
     ├── NeedsModule              something that only the server module can do
     ├── RequirementsError        what a session needs cannot be installed, or is not where it has to be
     ├── ServerUnavailable        no connection, or the server cannot serve now (also a ConnectionError)
@@ -115,6 +117,17 @@ class ForeignShard(GeartrainError, ValueError):
             f"the command's key is in slot {slot}, on the shard {owner}; {why}: put `{{{tag}}}`, which hashtag() gives,"
             f" into the key's name, or {other}"
         )
+
+
+class FlatError(GeartrainError):
+    """What `flat_error(message)` raises: the message alone is the error, without a traceback."""
+
+
+class PauseRegistration(FlatError):
+    """A `FlatError` whose message begins with `PAUSE`: it pauses the stream registration whose function raised it.
+
+    What the batch did has happened; it is executed again when the registration is resumed.
+    """
 
 
 class NeedsModule(GeartrainError):

@@ -17,6 +17,11 @@ def is_exact(pattern: bytes) -> bool:
     return _SPECIAL.isdisjoint(pattern)
 
 
+def escape(name: str) -> str:
+    """A pattern that only this name matches; the name itself where nothing in it is special."""
+    return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in name)
+
+
 @lru_cache(maxsize=4096)
 def compiled(pattern: bytes) -> re.Pattern[bytes]:
     """A regular expression for `fullmatch`."""

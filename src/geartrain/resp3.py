@@ -82,7 +82,7 @@ def _append_other(value: Any, parts: list[bytes]) -> None:
         case list() | tuple() | set() | frozenset() | dict():
             _append_many(value, parts)
         case _:
-            _append_text(_shown(value), parts)
+            _append_text(text_of(value), parts)
 
 
 def _append_many(value: Any, parts: list[bytes]) -> None:
@@ -96,7 +96,8 @@ def _append_many(value: Any, parts: list[bytes]) -> None:
         _append(item, parts)
 
 
-def _shown(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value's `str()`, whatever its `__str__` does."""
     try:
         return str.__str__(value) if isinstance(value, str) else str(value)
     except Exception as error:  # noqa: BLE001 - user code: a __str__ may raise anything

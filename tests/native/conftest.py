@@ -4,6 +4,7 @@
     db              a connection to an empty one of each flavour in turn (`module_flavour`)
     own             a connection to `module_server`, which the test may stop
     connect         makes connections
+    raw             makes raw connections to the server of `db`: `raw()`, `raw(protocol=3)`
     replicate       makes a replica of a server
 
 Servers run under sanitizers where `make test-sanitize` asks for it.
@@ -12,11 +13,13 @@ Servers run under sanitizers where `make test-sanitize` asks for it.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
+from support.calls import Raw
 from support.sanitizers import check_reports, sanitized
 from support.servers import SharedServer, require_module, required
 from support.waiting import wait_for
@@ -67,6 +70,19 @@ def connect():
         def make(server, database=0):
             url = server if isinstance(server, str) else server.url
             return stack.enter_context(Link(Endpoint(f"{url}/{database}" if database else url)))
+
+        yield make
+
+
+@pytest.fixture
+def raw(db):
+    """Makes raw connections to the server of `db`."""
+    with ExitStack() as stack:
+
+        def make(protocol=2):
+            connection = Raw(urlsplit(db.endpoint.url).port, protocol)
+            stack.callback(connection.close)
+            return connection
 
         yield make
 

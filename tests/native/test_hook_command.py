@@ -26,7 +26,7 @@ HOOK = "GEARTRAIN.HOOK"
         (("SET", "new", "1", "mode"), "wrong number of arguments"),
         (("SET", "new", "1", "colour", "red"), "no field 'colour'; use reader, mode, pattern"),
         (("SET", "new", "1", "mode", "quick"), "mode is 'quick'; it must be async or sync"),
-        (("SET", "new", "1", "reader", "lists"), "reader is 'lists'; it must be keys or stream"),
+        (("SET", "new", "1", "reader", "lists"), "reader is 'lists'; it must be keys, stream or command"),
         (("SET", "new", "1", "partitions", "0"), "must be a number from 1 to 1024"),
         (("SET", "new", "1", "partitions", "1025"), "must be a number from 1 to 1024"),
         (("SET", "new", "1", "partitions", "-1"), "must be a number from 1 to 1024"),

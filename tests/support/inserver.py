@@ -7,16 +7,16 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from geartrain import server
-from geartrain.builder import KeysArguments, RegisterRequest, hosted
-from geartrain.builder.requests import Reader
+from geartrain.builder import RegisterRequest, hosted
 from geartrain.config import Dialect
 from geartrain.errors import GeartrainError
-from geartrain.registry import Code, Registration, Session, Statistics, Store, hooks, seal
+from geartrain.registry import Code, Parcel, Registration, Session, Statistics, Store, hooks, seal
 from geartrain.registry.records import id_for
 from geartrain.wire import Link
 from support.waiting import wait_for
@@ -119,20 +119,10 @@ def register(
 
 def set_hook(link: Link, record: Registration, definition: str, user: str | None) -> None:
     """Set the hook of one registration."""
-    fields: list[str] = [
-        *("reader", "keys" if record.reader is Reader.KEYS else "stream"),
-        *("mode", "sync", "pattern", record.pattern, "definition", definition),
-    ]
-    arguments = record.arguments
-    if isinstance(arguments, KeysArguments):
-        fields += ["value", str(int(arguments.read_value))]
-        if arguments.event_types is not None:
-            fields += ["events", " ".join(arguments.event_types)]
-        if arguments.key_types is not None:
-            fields += ["types", " ".join(arguments.key_types)]
-    if user is not None:
-        fields += ["user", user]
-    link.call("GEARTRAIN.HOOK", "SET", record.id, str(record.code_version), *fields)
+    parcel = Parcel(session=record.session, blob=b"", python="", signature="", version=record.code_version)
+    command = list(hooks.set_command(replace(record, user=user or record.user), parcel))
+    command[command.index("definition") + 1] = definition
+    link.call(*command)
 
 
 def wait_loaded(link: Link, registration: str) -> None:

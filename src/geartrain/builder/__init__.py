@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from geartrain.builder.gears import (
-    GB,
-    GearsBuilder,
-    KeysBuilder,
-    KeysOnlyBuilder,
-    PythonBuilder,
-    ShardsBuilder,
-    StreamBuilder,
-)
-from geartrain.builder.host import Host, current_host, hosted
+from geartrain.builder.commands import CommandBuilder
+from geartrain.builder.gears import GB, GearsBuilder
+from geartrain.builder.generators import PythonBuilder, ShardsBuilder
+from geartrain.builder.host import Host, current_dialect, current_host, hosted
+from geartrain.builder.keyspace import KeysBuilder, KeysOnlyBuilder
 from geartrain.builder.requests import (
+    Arguments,
+    CommandArguments,
     FailurePolicy,
     KeysArguments,
     Mode,
@@ -22,9 +19,13 @@ from geartrain.builder.requests import (
     StreamArguments,
 )
 from geartrain.builder.steps import Kind, Step
+from geartrain.builder.streams import StreamBuilder
 
 __all__ = [
     "GB",
+    "Arguments",
+    "CommandArguments",
+    "CommandBuilder",
     "FailurePolicy",
     "GearsBuilder",
     "Host",
@@ -41,6 +42,7 @@ __all__ = [
     "Step",
     "StreamArguments",
     "StreamBuilder",
+    "current_dialect",
     "current_host",
     "hosted",
 ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+from geartrain.builder.host import current_dialect
+from geartrain.config import Dialect
 from geartrain.errors import ArgumentError
 
 P = ParamSpec("P")
@@ -26,23 +28,47 @@ def checked(method: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def completed(method: Callable[P, R]) -> Callable[P, R]:
-    """Like `checked`; arguments that the caller left out get what `self._defaults(given)` says, where it says one.
+def completed(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Like `checked`, and the session's dialect decides about two things.
 
-    So the signature shows the specification's defaults, while the session may have others.
+    Arguments that the caller left out get what `self._defaults(verb, given)` says, where it says one: so the signature
+    shows the specification's defaults, while the session may have others. And in the dialect redisgears-1.2 `names`
+    are what arguments by position are called, in RedisGears' order instead of the signature's.
     """
-    signature = inspect.signature(method)
 
-    @functools.wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        bound = bind(signature, method.__name__, args, kwargs)
-        given = bound.arguments
-        builder: Any = args[0]
-        for name, value in builder._defaults(given).items():
-            given.setdefault(name, value)
-        return method(*bound.args, **bound.kwargs)
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(method)
+        verb = method.__name__
 
-    return call
+        @functools.wraps(method)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            builder: Any = args[0]
+            given: tuple[Any, ...] = args
+            named: dict[str, Any] = dict(kwargs)
+            if current_dialect() is Dialect.REDISGEARS_1_2:
+                positions = builder._positions(args[1:], names)
+                given, named = args[:1], _named(verb, positions, args[1:], named)
+            bound = bind(signature, verb, given, named)
+            for name, value in builder._defaults(verb, bound.arguments).items():
+                bound.arguments.setdefault(name, value)
+            return method(*bound.args, **bound.kwargs)
+
+        return call
+
+    return decorate
+
+
+def _named(verb: str, names: Sequence[str], values: Sequence[Any], named: dict[str, Any]) -> dict[str, Any]:
+    """Arguments by position, under their names."""
+    if len(values) > len(names):
+        raise ArgumentError(
+            f"{verb}(): too many positional arguments; by position it takes {', '.join(names)} (in the dialect"
+            f" {Dialect.REDISGEARS_1_2}), the others by keyword"
+        )
+    found = dict(zip(names, values, strict=False))
+    for name in found.keys() & named.keys():
+        raise ArgumentError(f"{verb}({name}={named[name]!r:.80}): {name} was given by position, too")
+    return found | named
 
 
 def bind(

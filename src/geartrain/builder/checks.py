@@ -24,6 +24,13 @@ _LARGEST_ID_PART = 2**64 - 1
 _NAME = re.compile(r"[^\s{}]{1,200}")
 
 
+class RunMode(StrEnum):
+    """Where `run()` executes."""
+
+    ASYNC = "async"
+    ASYNC_LOCAL = "async_local"
+
+
 def wrong(call: str, argument: str, value: object, allowed: str) -> ArgumentError:
     """The error for one argument's value."""
     return ArgumentError(f"{call}({argument}={reprlib.repr(value)}): {argument} must be {allowed}")
@@ -78,6 +85,13 @@ def pattern(call: str, argument: str, value: str) -> str:
     """A glob of key names."""
     if not isinstance(value, str) or not value:
         raise wrong(call, argument, value, "a pattern of key names, a str such as 'person:*'")
+    return value
+
+
+def text(call: str, argument: str, value: str, what: str) -> str:
+    """A str that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise wrong(call, argument, value, f"{what}, a str that is not empty")
     return value
 
 

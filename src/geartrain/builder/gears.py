@@ -1,45 +1,49 @@
 """`GearsBuilder`: a reader, steps, and then `register()` or `run()`.
 
 `GearsBuilder('StreamReader')` is an instance of `StreamBuilder`, and so on: each reader has the `register` and `run` of
-its own signature.
+its own signature, in a module of its own.
+
+Signatures are the specification's. In the dialect redisgears-1.2 arguments by position have RedisGears' order instead:
+`register(prefix, convertToStr, collect, mode, onRegistered)` and `run(arg, convertToStr, collect, mode)`; by keyword
+both dialects take the same.
 """
 
 from __future__ import annotations
 
 # The parameters' names are the specification's.
 # ruff: noqa: N803
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Self, TypeAlias, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias, overload
 
+from geartrain import glob
 from geartrain.builder import checks
-from geartrain.builder.calls import checked, closest, completed
-from geartrain.builder.host import current_host
-from geartrain.builder.requests import (
-    MOST_PARTITIONS,
-    FailurePolicy,
-    KeysArguments,
-    Mode,
-    Reader,
-    RegisterRequest,
-    RunRequest,
-    StreamArguments,
-)
+from geartrain.builder.calls import checked, closest
+from geartrain.builder.host import current_dialect, current_host
+from geartrain.builder.requests import Arguments, Mode, Reader, RegisterRequest, RunRequest
 from geartrain.builder.stepping import Stepping
 from geartrain.config import Dialect
 from geartrain.errors import ArgumentError
 
+if TYPE_CHECKING:
+    from geartrain.builder.commands import CommandBuilder
+    from geartrain.builder.generators import PythonBuilder, ShardsBuilder
+    from geartrain.builder.keyspace import KeysBuilder, KeysOnlyBuilder
+    from geartrain.builder.streams import StreamBuilder
+
 Callback: TypeAlias = Callable[[], Any] | None
 Words: TypeAlias = list[str] | tuple[str, ...] | None
 
-_NOT_YET = ("CommandReader",)
+REGISTER_BY_POSITION = ("prefix", "convertToStr", "collect", "mode", "onRegistered")
+RUN_BY_POSITION = ("arg", "convertToStr", "collect", "mode")
+"""Arguments by position in the dialect redisgears-1.2."""
 
 
 class GearsBuilder(Stepping):
     """A pipeline that is being written: `GearsBuilder('StreamReader').foreach(f).register('orders:*')`.
 
     Args:
-        reader: where records come from: 'KeysReader', 'KeysOnlyReader', 'StreamReader', 'PythonReader' or
-            'ShardsIDReader'.
+        reader: where records come from: 'KeysReader', 'KeysOnlyReader', 'StreamReader', 'PythonReader',
+            'ShardsIDReader' or 'CommandReader'.
         defaultArg: what `register()` and `run()` read where they are not told: a glob of key names, or the generator
             function of a PythonReader.
         desc: a description, which `geartrain show` prints.
@@ -49,6 +53,12 @@ class GearsBuilder(Stepping):
     """
 
     reader: ClassVar[Reader]
+    _by_reader: ClassVar[dict[str, type[GearsBuilder]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Make `GearsBuilder(reader)` find the reader's class."""
+        super().__init_subclass__()
+        GearsBuilder._by_reader[cls.reader.value] = cls
 
     @overload
     def __new__(
@@ -70,6 +80,10 @@ class GearsBuilder(Stepping):
     def __new__(
         cls, reader: Literal["ShardsIDReader"], defaultArg: str = "*", desc: str | None = None
     ) -> ShardsBuilder: ...
+    @overload
+    def __new__(
+        cls, reader: Literal["CommandReader"], defaultArg: str = "*", desc: str | None = None
+    ) -> CommandBuilder: ...
     @overload
     def __new__(cls, reader: str, defaultArg: str | Callable[[], Any] = "*", desc: str | None = None) -> Self: ...
     @checked
@@ -96,257 +110,102 @@ class GearsBuilder(Stepping):
         self._description = desc
 
     def register(self, *args: Any, **kwargs: Any) -> str:  # noqa: ARG002  # whatever they are
-        """Run the steps whenever something arrives; KeysReader and StreamReader can."""
+        """Run the steps whenever something arrives; KeysReader, StreamReader and CommandReader can."""
         raise ArgumentError(
             f"register(): {self.reader} reads what is there and gets no events; register with KeysReader or"
             " StreamReader, or execute these steps with run()"
         )
 
     def run(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """Execute the steps at once over what is there; returns the results."""
+        """Execute the steps at once over what is there; returns the results.
+
+        In the dialect redisgears-1.2, inside of a step, it returns what can be awaited: (results, errors).
+        """
         raise NotImplementedError
 
-    def _defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What arguments of `register` are in this session where the caller left them out."""
+    def _positions(self, values: Sequence[Any], usual: Sequence[str]) -> Sequence[str]:  # noqa: ARG002  # others look
+        """What these arguments by position are called in the dialect redisgears-1.2, where `usual` is the rule."""
+        return usual
+
+    def _defaults(self, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What arguments of `register` and `run` are in this session where the caller left them out."""
         if given.get("prefix") is not None and "regex" in given:
             raise checks.wrong(
-                "register", "prefix", given["prefix"], "left out where regex is given: they are the same argument"
+                verb, "prefix", given["prefix"], "left out where regex is given: they are the same argument"
             )
-        return {"regex": self._default}
+        defaults: dict[str, Any] = {"regex": self._default} if verb == "register" else {}
+        if current_dialect() is Dialect.REDISGEARS_1_2:
+            defaults["convertToStr"] = True
+        return defaults
 
     def _register(
         self,
-        prefix: str | None,
-        regex: str,
+        glob_or_name: str,
         mode: str,
         name: str | None,
         callback: Callback,
-        arguments: StreamArguments | KeysArguments,
+        arguments: Arguments,
+        **options: Any,
     ) -> str:
-        argument, glob = ("regex", regex) if prefix is None else ("prefix", prefix)
         return current_host("register").register(
             RegisterRequest(
                 reader=self.reader,
-                pattern=checks.pattern("register", argument, glob),
+                pattern=glob_or_name,
                 mode=checks.one_of("register", "mode", mode, Mode),
                 name=checks.registration_name("register", "name", name),
                 description=self._description,
                 arguments=arguments,
                 steps=self.steps,
                 on_registered=callback,
+                **_flags("register", options),
             )
         )
 
-    def _run(self, arg: str | None, **options: Any) -> list[Any]:
+    def _run(self, arg: str | None, mode: str, flags: Mapping[str, Any], **options: Any) -> list[Any]:
         pattern = checks.pattern("run", "arg", arg) if arg is not None else self._default
         return current_host("run").run(
             RunRequest(
-                reader=self.reader, pattern=str(pattern), description=self._description, steps=self.steps, **options
+                reader=self.reader,
+                pattern=str(pattern),
+                description=self._description,
+                steps=self.steps,
+                local=checks.one_of("run", "mode", mode, checks.RunMode) is checks.RunMode.ASYNC_LOCAL,
+                **_flags("run", flags),
+                **options,
             )
         )
 
 
-class KeysBuilder(GearsBuilder):
-    """`GearsBuilder('KeysReader')`: records `{'key', 'value', 'type', 'event'}`."""
+def named_keys(prefix: str | None, regex: str) -> str:
+    """The glob for the one of `prefix` and `regex` that was given.
 
-    reader = Reader.KEYS
-
-    @completed
-    def register(
-        self,
-        regex: str = "*",
-        mode: str = "async",
-        eventTypes: Words = None,
-        keyTypes: Words = None,
-        OnRegistered: Callback = None,
-        *,
-        onRegistered: Callback = None,
-        prefix: str | None = None,
-        name: str | None = None,
-        readValue: bool = True,
-        snapshot: bool = False,
-        partitions: int = 1,
-        outboxLimit: int | None = None,
-    ) -> str:
-        """Run the steps whenever a key is touched; returns the registration's id.
-
-        Args:
-            regex: glob of key names, as in `SCAN MATCH`; `prefix` is the same. Default: the builder's `defaultArg`.
-            mode: 'sync' (before the reply, in the server), 'async' (a worker), 'async_local' (a worker bound to the
-                event's shard).
-            eventTypes: events that trigger (`['set', 'hset', 'del', ...]`, any case); None: all.
-            keyTypes: key types that trigger (`['string', 'hash', ...]`, any case); None: all.
-            OnRegistered: called once in every process that will run the steps; `onRegistered` is the same.
-            name: the registration's own name, for its id.
-            readValue: read the key's value when the steps run; otherwise `record['value']` is None.
-            snapshot: record the value with the event, atomically with the write.
-            partitions: spread the events over that many streams, by key, so that as many executions run at the same
-                time; 1 to 1024. The events of one key stay in order.
-            outboxLimit: events of one such stream that may wait to be executed; further ones are dropped, and counted.
-                None: no limit.
-
-        Without the server module events come as notifications, and the last three have no effect.
-
-        Raises:
-            ArgumentError: an argument that is not one of these; the message says what is allowed.
-        """
-        arguments = KeysArguments(
-            event_types=checks.words("register", "eventTypes", eventTypes),
-            key_types=checks.words("register", "keyTypes", keyTypes),
-            read_value=checks.flag("register", "readValue", readValue),
-            snapshot=checks.flag("register", "snapshot", snapshot),
-            partitions=checks.whole("register", "partitions", partitions, least=1, most=MOST_PARTITIONS),
-            outbox_limit=(
-                None if outboxLimit is None else checks.whole("register", "outboxLimit", outboxLimit, least=1)
-            ),
-        )
-        return self._register(
-            prefix, regex, mode, name, checks.callback("register", onRegistered, OnRegistered), arguments
-        )
-
-    @checked
-    def run(self, arg: str | None = None, noScan: bool = False, readValue: bool = True) -> list[Any]:
-        """Execute the steps over the keys that match `arg` (default: the builder's `defaultArg`).
-
-        With `noScan` it is one key's exact name; without `readValue` the records hold no value.
-        """
-        return self._run(
-            arg, no_scan=checks.flag("run", "noScan", noScan), read_value=checks.flag("run", "readValue", readValue)
-        )
+    In the dialect redisgears-1.2 both say a prefix (`person:*`) or a name (`person:1`), and only the `*` at the end is
+    special; in the dialect geartrain both are globs.
+    """
+    argument, given = ("regex", regex) if prefix is None else ("prefix", prefix)
+    checked_one = checks.pattern("register", argument, given)
+    if current_dialect() is not Dialect.REDISGEARS_1_2:
+        return checked_one
+    return f"{glob.escape(checked_one[:-1])}*" if checked_one.endswith("*") else glob.escape(checked_one)
 
 
-class KeysOnlyBuilder(GearsBuilder):
-    """`GearsBuilder('KeysOnlyReader')`: the records are the keys' names."""
-
-    reader = Reader.KEYS_ONLY
-
-    @checked
-    def run(self, arg: str | None = None) -> list[Any]:
-        """Execute the steps over the names of the keys that match `arg` (default: the builder's `defaultArg`)."""
-        return self._run(arg)
-
-
-class StreamBuilder(GearsBuilder):
-    """`GearsBuilder('StreamReader')`: records `{'streamId': id, field: value, ...}`."""
-
-    reader = Reader.STREAM
-
-    def _defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        defaults = super()._defaults(given)
-        if current_host("register").dialect is Dialect.REDISGEARS_1_2:
-            defaults |= {"trimStream": True, "onFailedPolicy": "continue"}
-        return defaults
-
-    @completed
-    def register(
-        self,
-        regex: str = "*",
-        mode: str = "async",
-        batch: int = 1,
-        duration: int = 0,
-        onRegistered: Callback = None,
-        onFailedPolicy: str = "retry",
-        onFailedRetryInterval: float = 1,
-        *,
-        OnRegistered: Callback = None,
-        prefix: str | None = None,
-        name: str | None = None,
-        trimStream: bool = False,
-        fromId: str = "0-0",
-        maxRetries: int | None = None,
-    ) -> str:
-        """Run the steps whenever entries arrive in a stream; returns the registration's id.
-
-        Args:
-            regex: glob of the streams' key names; `prefix` is the same. Default: the builder's `defaultArg`.
-            mode: 'sync' (before the reply, in the server), 'async' (a worker), 'async_local' (a worker bound to the
-                stream's shard).
-            batch: records for one execution, 1 or more.
-            duration: milliseconds after which a partial batch is executed; 0: it waits for the batch size.
-            onRegistered: called once in every process that will run the steps; `OnRegistered` is the same.
-            onFailedPolicy: 'retry', 'abort' or 'continue'.
-            onFailedRetryInterval: seconds between two tries of a batch.
-            name: the registration's own name, for its id.
-            trimStream: delete entries when every consumer group of the stream has passed them.
-            fromId: where a stream is read from the first time: an entry's id, or '$' for what is new.
-            maxRetries: tries after the first before 'retry' becomes 'abort'; None: no limit.
-
-        The dialect 'redisgears-1.2' has `trimStream=True` and `onFailedPolicy='continue'` where they are left out.
-
-        Raises:
-            ArgumentError: an argument that is not one of these; the message says what is allowed.
-        """
-        call = "register"
-        arguments = StreamArguments(
-            batch=checks.whole(call, "batch", batch, least=1, unit=" of records"),
-            duration=checks.whole(call, "duration", duration, least=0, unit=" of milliseconds"),
-            on_failed_policy=checks.one_of(call, "onFailedPolicy", onFailedPolicy, FailurePolicy),
-            on_failed_retry_interval=checks.seconds(call, "onFailedRetryInterval", onFailedRetryInterval),
-            max_retries=None if maxRetries is None else checks.whole(call, "maxRetries", maxRetries, least=0),
-            trim_stream=checks.flag(call, "trimStream", trimStream),
-            from_id=checks.entry_id(call, "fromId", fromId, newest=True),
-        )
-        return self._register(prefix, regex, mode, name, checks.callback(call, onRegistered, OnRegistered), arguments)
-
-    @checked
-    def run(self, arg: str | None = None, fromId: str = "0-0") -> list[Any]:
-        """Execute the steps over the streams that match `arg` (default: the builder's `defaultArg`), from an id on."""
-        return self._run(arg, from_id=checks.entry_id("run", "fromId", fromId, newest=False))
-
-
-class PythonBuilder(GearsBuilder):
-    """`GearsBuilder('PythonReader')`: the records are what a generator function yields."""
-
-    reader = Reader.PYTHON
-
-    @checked
-    def run(self, generator_function: Callable[[], Any] | None = None) -> list[Any]:
-        """Execute the steps over what `generator_function()` yields (default: the builder's `defaultArg`).
-
-        On a cluster it is called once for each shard.
-        """
-        source = self._default if generator_function is None else generator_function
-        if not callable(source):
-            raise checks.wrong("run", "generator_function", source, "a function that yields (itself, not its result)")
-        request = RunRequest(
-            reader=self.reader, pattern="*", source=source, description=self._description, steps=self.steps
-        )
-        return current_host("run").run(request)
-
-
-class ShardsBuilder(GearsBuilder):
-    """`GearsBuilder('ShardsIDReader')`: one record for each shard, its id."""
-
-    reader = Reader.SHARDS
-
-    @checked
-    def run(self) -> list[Any]:
-        """Execute the steps over the ids of the shards, each on its own shard.
-
-        An id has 40 characters: a cluster's is the primary's node id; that of a server that is no cluster is its
-        `run_id`, another one after each start.
-        """
-        return self._run(None)
-
-
-_BUILDERS: Mapping[str, type[GearsBuilder]] = {
-    kind.reader.value: kind for kind in (KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder, ShardsBuilder)
-}
+def _flags(call: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`convertToStr` and `collect`, as requests have them."""
+    return {
+        "convert": checks.flag(call, "convertToStr", options["convertToStr"]),
+        "collect": checks.flag(call, "collect", options["collect"]),
+    }
 
 
 def _builder_of(reader: str) -> type[GearsBuilder]:
-    found = _BUILDERS.get(reader) if isinstance(reader, str) else None
+    known = GearsBuilder._by_reader
+    found = known.get(reader) if isinstance(reader, str) else None
     if found is not None:
         return found
-    if reader in _NOT_YET:
-        raise checks.wrong("GearsBuilder", "reader", reader, f"another one: it is not in this version; {_known()}")
-    close = closest(reader, list(_BUILDERS)) if isinstance(reader, str) else None
+    close = closest(reader, list(known)) if isinstance(reader, str) else None
     hint = f" (did you mean {close!r}?)" if close else ""
-    raise checks.wrong("GearsBuilder", "reader", reader, f"a reader{hint}; {_known()}")
-
-
-def _known() -> str:
-    return f"the readers are {', '.join(repr(name) for name in _BUILDERS)}"
+    names = ", ".join(repr(name) for name in known)
+    raise checks.wrong("GearsBuilder", "reader", reader, f"a reader{hint}; the readers are {names}")
 
 
 GB = GearsBuilder

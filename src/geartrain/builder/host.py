@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
+from geartrain.config import Dialect
 from geartrain.errors import ArgumentError
 
 if TYPE_CHECKING:
     from geartrain.builder.requests import RegisterRequest, RunRequest
-    from geartrain.config import Dialect
 
 
 class Host(Protocol):
@@ -51,3 +51,9 @@ def current_host(verb: str) -> Host:
             " `geartrain register SCRIPT`, or call it inside `with geartrain.Client(url).session(name):`"
         )
     return host
+
+
+def current_dialect() -> Dialect:
+    """The session's dialect; geartrain where there is none."""
+    host = _current.get()
+    return Dialect.GEARTRAIN if host is None else host.dialect

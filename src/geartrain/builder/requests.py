@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from geartrain.builder.steps import Step
 
@@ -21,6 +21,7 @@ class Reader(StrEnum):
     STREAM = "StreamReader"
     PYTHON = "PythonReader"
     SHARDS = "ShardsIDReader"
+    COMMAND = "CommandReader"
 
 
 class Mode(StrEnum):
@@ -70,6 +71,8 @@ class KeysArguments:
     Attributes:
         event_types: lower-case event names (`set`, `hset`, `del`, `expired`, ...) that trigger; None: all.
         key_types: lower-case key types (`string`, `hash`, ...) that trigger; None: all.
+        commands: lower-case names of commands; only the events of these trigger, and their clients wait for the
+            function, which may change the reply. None: the events of all, and nobody waits.
         read_value: read the key's value for the record, at the moment that the function runs.
         snapshot: record the value with the event (server module only).
         partitions: streams over which the events are spread, by key (server module only).
@@ -78,6 +81,7 @@ class KeysArguments:
 
     event_types: tuple[str, ...] | None = None
     key_types: tuple[str, ...] | None = None
+    commands: tuple[str, ...] | None = None
     read_value: bool = True
     snapshot: bool = False
     partitions: int = 1
@@ -85,18 +89,41 @@ class KeysArguments:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandArguments:
+    """`CommandReader.register`'s own arguments: exactly one of `trigger` and `hook` is given.
+
+    Attributes:
+        trigger: the name by which `RG.TRIGGER` calls the function.
+        hook: lower-case name of the command in whose place the function runs.
+        keyprefix: only where the command's first key begins so; None: always. Only with `hook`.
+        inorder: one call after the other, in the order in which they came (`mode='async_local'` only).
+    """
+
+    trigger: str | None = None
+    hook: str | None = None
+    keyprefix: str | None = None
+    inorder: bool = False
+
+
+Arguments: TypeAlias = StreamArguments | KeysArguments | CommandArguments
+"""A reader's own arguments of `register()`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterRequest:
     """One `register()` call.
 
     Attributes:
-        reader: Reader.KEYS or Reader.STREAM.
-        pattern: glob of key names, as in `SCAN MATCH`.
+        reader: Reader.KEYS, Reader.STREAM or Reader.COMMAND.
+        pattern: glob of key names, as in `SCAN MATCH`; of a CommandReader, the trigger's or the command's name.
         mode: where it runs.
         name: the user's `name=`, or None.
         description: the builder's `desc`, or None.
         arguments: the reader's own arguments.
         steps: the pipeline.
         on_registered: called once in every process that will run the pipeline, or None.
+        convert: results become their `str` (`convertToStr`).
+        collect: the results of all shards are brought together.
     """
 
     reader: Reader
@@ -104,9 +131,11 @@ class RegisterRequest:
     mode: Mode
     name: str | None
     description: str | None
-    arguments: StreamArguments | KeysArguments
+    arguments: Arguments
     steps: tuple[Step, ...]
     on_registered: Callable[[], Any] | None
+    convert: bool = False
+    collect: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +146,17 @@ class RunRequest:
         reader: any reader.
         pattern: glob of key names (PythonReader, ShardsIDReader: unused).
         source: the generator function of a PythonReader, or None.
-        no_scan: KeysReader: `pattern` is one key's exact name.
+        no_scan: KeysReader, KeysOnlyReader: `pattern` is one key's exact name.
         read_value: KeysReader: read the values.
         from_id: StreamReader: the first id to read.
         description: the builder's `desc`, or None.
         steps: the pipeline.
+        convert: results become their `str` (`convertToStr`).
+        collect: the results of all shards are brought together; otherwise those of the shard alone where the run began.
+        local: only that shard is read (`mode='async_local'`).
+        count: KeysOnlyReader: keys that the server looks at for one SCAN; None: as many as usual.
+        pattern_generator: KeysOnlyReader: called on each shard, for that shard's (pattern, no_scan); None: the same
+            everywhere.
     """
 
     reader: Reader
@@ -132,3 +167,8 @@ class RunRequest:
     from_id: str = "0-0"
     description: str | None = None
     steps: tuple[Step, ...] = ()
+    convert: bool = False
+    collect: bool = True
+    local: bool = False
+    count: int | None = None
+    pattern_generator: Callable[[], tuple[str, bool]] | None = None

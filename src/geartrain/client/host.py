@@ -1,4 +1,8 @@
-"""What `register()` and `run()` of a script reach: registrations are collected, runs are executed at once."""
+"""What `register()` and `run()` of a script reach.
+
+Registrations are collected. `run()` executes at once; in the dialect redisgears-1.2 one is collected too, and executed
+when the script has ended.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from geartrain.client.needs import Needs, lacking_in_server
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.config import Dialect
 from geartrain.environments import refuse_sync
-from geartrain.errors import CommandError, NeedsModule
+from geartrain.errors import ArgumentError, CommandError, NeedsModule, StepError
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
 from geartrain.runs import Job, perform
@@ -27,12 +31,13 @@ class SessionHost:
         endpoint: the server that runs read from and execute on.
         dialect: the record format.
         modules: gives the modules that the script is made of, which workers may lack.
-        needs: packages of the session.
+        on_run: called before each `run()` is executed.
+        needs: packages of the session; None: it needs none.
 
     Attributes:
-        needs: as given.
-        requests: the registrations so far, by id.
+        requests: the registrations so far, by id; in redisgears-1.2 they get others when they are submitted.
         outcome: what the script did so far.
+        collected: a `run()` that is to be executed when the script has ended.
     """
 
     def __init__(
@@ -41,10 +46,13 @@ class SessionHost:
         endpoint: Endpoint,
         dialect: Dialect,
         modules: Callable[[], Iterable[ModuleType]] = tuple,
+        on_run: Callable[[RunRequest], None] | None = None,
         needs: Needs | None = None,
     ) -> None:
         self.dialect = dialect
-        self.needs = needs or Needs()
+        self._needs = needs or Needs()
+        self.collected: RunRequest | None = None
+        self._on_run = on_run
         self.requests: dict[str, RegisterRequest] = {}
         self.outcome = Outcome(session=session)
         self._endpoint = endpoint
@@ -76,35 +84,57 @@ class SessionHost:
                 f"register({request.pattern!r}): mode='sync' runs inside of the server and needs the server module;"
                 f" {reason}. mode='async' runs in a worker, right after the write, without it"
             )
-        if self.needs.requirements:
+        if self._needs.requirements:
             self._need_installed(request)
 
     def _need_installed(self, request: RegisterRequest) -> None:
         """Refuse `mode='sync'` where the server lacks packages; where nobody can tell from here, it refuses itself."""
         with access(self._endpoint, "geartrain:client") as link:
-            lacking = lacking_in_server(link, self.needs.requirements)
+            lacking = lacking_in_server(link, self._needs.requirements)
         if lacking:
             raise refuse_sync(request.pattern, lacking)
         if lacking is None:
             self.outcome.warnings.append(
                 f"register({request.pattern!r}): mode='sync' runs in the server's own Python; whether"
-                f" {', '.join(self.needs.requirements)} is installed there cannot be told from here. `geartrain show`"
+                f" {', '.join(self._needs.requirements)} is installed there cannot be told from here. `geartrain show`"
                 " says so where it is not"
             )
 
     def run(self, request: RunRequest) -> list[Any]:
         """Execute a pipeline at once; returns its results when all its effects are done.
 
-        On a cluster each shard's records are worked on by a worker, or by a thread of this process.
+        On a cluster each shard's records are worked on by a worker, or by a thread of this process. In the dialect
+        redisgears-1.2 it is only collected, and [] is returned.
 
         Raises:
             StepError: a step raised.
             CommandError: the server refuses to read.
             GeartrainError: two workers ended while they did the same part of it.
             ServerUnavailable: the connection was lost.
+            ArgumentError: in the dialect redisgears-1.2, the script has called it before.
         """
+        if self.dialect is not Dialect.REDISGEARS_1_2:
+            return self._execute(request)
+        if self.collected is not None:
+            raise ArgumentError("Can not run more then 1 executions in a single script")
+        self.collected = request
+        return []
+
+    def finish(self) -> None:
+        """Execute what was collected; raises as `run`. What a step raises is among the outcome's errors."""
+        if self.collected is None:
+            return
+        try:
+            self._execute(self.collected)
+        except StepError as error:
+            self.outcome.errors.append(str(error.trace.splitlines(keepends=True)))
+
+    def _execute(self, request: RunRequest) -> list[Any]:
+        if self._on_run is not None:
+            self._on_run(request)
         if topology_of(self._endpoint).clustered:
-            results = Distributed(self._endpoint, self.dialect, self._modules, self.needs.environment).run(request)
+            distributed = Distributed(self._endpoint, self.dialect, self._modules, self._needs.environment)
+            results = distributed.run(request)
         else:
             results = perform(Job(request, self.dialect), self._endpoint)
         self.outcome.runs.append(

@@ -41,7 +41,7 @@ class RegistrationInfo:
         records: records in succeeded executions.
         lag: entries of its streams, or key events in its outbox, that are not committed yet; None where that is not
             known: key events without the server module, no worker has found a stream yet, the server cannot tell, or a
-            shard is away.
+            shard is away. Commands have none.
         last_duration_ms: milliseconds that the last execution took.
         average_duration_ms: milliseconds that an execution took on average; 0 where there was none.
         last_error: the last failure's message, or None.
@@ -235,6 +235,9 @@ def _last_error(statistics: Statistics, session: Session | None, hook: Hook | No
 
 
 def _lag(store: Store, record: Registration, hook: Hook | None) -> int | None:
+    if record.reader is Reader.COMMAND:
+        # Its callers wait; nothing else does.
+        return None
     lags = lags_of(store, record.id)
     if not lags:
         # With a hook nothing was captured yet.

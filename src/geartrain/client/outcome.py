@@ -34,6 +34,8 @@ class Outcome:
         session: the name of its session.
         registered: ids of its registrations, in the order of the `register()` calls.
         runs: its `run()` calls, in order.
+        errors: in the dialect redisgears-1.2, where a step that raises drops its record: what was raised, as text. In
+            the dialect geartrain `run()` raises it.
         submitted: what the submission changed, by registration id; None where the script registered nothing, and
             nothing was submitted.
         warnings: what the user should know, in sentences.
@@ -42,6 +44,7 @@ class Outcome:
     session: str
     registered: list[str] = field(default_factory=list)
     runs: list[RunResult] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     submitted: Submitted | None = None
     warnings: list[str] = field(default_factory=list)
 

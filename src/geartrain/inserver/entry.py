@@ -8,9 +8,10 @@ from types import FrameType
 
 import _geartrain
 from geartrain.inserver import logs
+from geartrain.inserver.answers import ServerCaller, encoded
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.functions import Functions
-from geartrain.runtime import accepted, enter, implement, watch
+from geartrain.runtime import accepted, answer_through, enter, implement, watch
 from geartrain.wire import ErrorReply, raise_for
 
 SWITCH_INTERVAL = 0.0005
@@ -33,9 +34,10 @@ def _begin() -> None:
     signal.signal(_geartrain.SIGNAL, _late)
     watch(lambda context: _geartrain.direct(context is CONTEXT))
     enter(CONTEXT)
+    answer_through(ServerCaller())
     functions = Functions()
     in_python = implement(_geartrain.execute)
-    _geartrain.setup(functions.load, functions.unload, raise_for, ErrorReply, accepted, in_python)
+    _geartrain.setup(functions.load, functions.unload, raise_for, ErrorReply, accepted, in_python, encoded)
     functions.start()
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import _geartrain
 from geartrain.builder.requests import Reader
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
+from geartrain.inserver.commandfunctions import CommandFunction
 from geartrain.inserver.database import Database
 from geartrain.inserver.failures import loading_failed
 from geartrain.inserver.keyfunctions import KeysFunction
@@ -48,6 +49,13 @@ class Function(Protocol):
 
     def written(self) -> None:
         """They have been written."""
+
+
+_KINDS: Mapping[Reader, type[KeysFunction | StreamFunction | CommandFunction]] = {
+    Reader.KEYS: KeysFunction,
+    Reader.STREAM: StreamFunction,
+    Reader.COMMAND: CommandFunction,
+}
 
 
 class Functions:
@@ -91,8 +99,7 @@ class Functions:
             self._sessions.register(handle, loaded, registration)
         except BaseException as error:  # noqa: BLE001 - the user's code: whatever it raised is shown, SystemExit too
             return loading_failed(handle, error, "onRegistered")
-        kind = StreamFunction if registration.reader is Reader.STREAM else KeysFunction
-        function: Function = kind(handle, deployment, HISTORY, self._worker)
+        function: Function = _KINDS[registration.reader](handle, deployment, HISTORY, self._worker)
         self._functions[handle] = function
         function.start()
         return None

@@ -7,6 +7,7 @@ from typing import Any
 
 from geartrain.builder import Reader, RunRequest
 from geartrain.config import Dialect
+from geartrain.errors import InternalError
 from geartrain.readers.keys import key_names, key_records
 from geartrain.readers.python import python_records
 from geartrain.readers.shards import Portion, reads_one_key, shard_ids
@@ -42,6 +43,8 @@ def records(
             return python_records(request.source or tuple)
         case Reader.SHARDS:
             return shard_ids(link, shard)
+        case Reader.COMMAND:
+            raise InternalError("run() reads with a CommandReader: the builder should have refused it")
 
 
 __all__ = ["Portion", "reads_one_key", "records"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from geartrain.registry.code import Parcel, open_parcel, seal
 from geartrain.registry.modules import Hook, Module, Modules
 from geartrain.registry.records import Code, Delivery, Registration, Status, ids_for
+from geartrain.registry.sessions import Session, Submitted, Terms
 from geartrain.registry.statistics import Execution, Statistics
-from geartrain.registry.store import Session, Snapshot, Store, Submitted
+from geartrain.registry.store import Snapshot, Store
 
 __all__ = [
     "Code",
@@ -23,6 +24,7 @@ __all__ = [
     "Status",
     "Store",
     "Submitted",
+    "Terms",
     "ids_for",
     "open_parcel",
     "seal",

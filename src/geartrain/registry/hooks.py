@@ -10,6 +10,7 @@ halfway).
 | KeysReader, async or async_local | always; paused and aborted too: events are captured, and wait in the outbox |
 | KeysReader or StreamReader, sync | while it is active: a function that is paused is not called |
 | StreamReader, async or async_local | never: workers read the stream |
+| CommandReader, any mode | while it is active: the command of one that is paused is not hooked |
 
 The registry lies on one shard and the hooks on all, so no transaction holds them together. What does:
 
@@ -39,7 +40,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geartrain import keys
-from geartrain.builder.requests import KeysArguments, Mode, Reader
+from geartrain.builder.requests import CommandArguments, KeysArguments, Mode, Reader
 from geartrain.errors import ServerUnavailable, UnknownRegistration
 from geartrain.registry import remains
 from geartrain.registry.code import Parcel
@@ -96,7 +97,7 @@ class _Plan:
 
 def is_hooked(registration: Registration, status: Status) -> bool:
     """Whether a registration has a hook; see the table above."""
-    if registration.mode is Mode.SYNC:
+    if registration.mode is Mode.SYNC or registration.reader is Reader.COMMAND:
         return status is Status.ACTIVE
     return registration.reader is Reader.KEYS
 
@@ -263,9 +264,10 @@ def set_command(registration: Registration, parcel: Parcel | None) -> Command:
     if registration.reader is Reader.STREAM:
         values["reader"] = "stream"
     if isinstance(arguments, KeysArguments):
-        for name, words in (("events", arguments.event_types), ("types", arguments.key_types)):
-            if words is not None:
-                values[name] = " ".join(words)
+        lists = {"events": arguments.event_types, "types": arguments.key_types, "commands": arguments.commands}
+        values |= {name: " ".join(words) for name, words in lists.items() if words is not None}
+    if isinstance(arguments, CommandArguments):
+        values = _command_values(registration, arguments)
     if parcel is not None:
         values |= {"mode": "sync", "user": registration.user, "definition": definition(registration, parcel)}
         if isinstance(arguments, KeysArguments):
@@ -277,6 +279,18 @@ def set_command(registration: Registration, parcel: Parcel | None) -> Command:
         values["limit"] = arguments.outbox_limit or 0
     flat = [piece for pair in values.items() for piece in pair]
     return (HOOK, "SET", registration.id, registration.code_version, *flat)
+
+
+def _command_values(registration: Registration, arguments: CommandArguments) -> dict[str, Argument]:
+    """The fields of a CommandReader's hook; `order`: which of a script's hooks of one command was registered later."""
+    values: dict[str, Argument] = {"reader": "command", "order": registration.position}
+    if arguments.hook is not None:
+        values["hook"] = arguments.hook
+    if registration.environment:
+        values["environment"] = registration.environment
+    if arguments.keyprefix is not None:
+        values["keyprefix"] = arguments.keyprefix
+    return values
 
 
 def definition(registration: Registration, parcel: Parcel) -> str:

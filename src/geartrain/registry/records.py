@@ -9,7 +9,16 @@ from enum import StrEnum
 from itertools import chain, count
 from typing import Any
 
-from geartrain.builder.requests import FailurePolicy, KeysArguments, Mode, Reader, RegisterRequest, StreamArguments
+from geartrain.builder.requests import (
+    Arguments,
+    CommandArguments,
+    FailurePolicy,
+    KeysArguments,
+    Mode,
+    Reader,
+    RegisterRequest,
+    StreamArguments,
+)
 from geartrain.builder.steps import Step
 from geartrain.config import Dialect
 
@@ -31,6 +40,7 @@ class Delivery(StrEnum):
 
     AT_LEAST_ONCE = "at-least-once"
     BEST_EFFORT = "best-effort"
+    AT_MOST_ONCE = "at-most-once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +58,8 @@ class Registration:
     Attributes:
         id: unique in the database, stable over upgrades, for example `orders/StreamReader:orders:*`.
         session: the session that it belongs to.
-        reader: Reader.STREAM or Reader.KEYS.
-        pattern: glob of stream or key names.
+        reader: Reader.STREAM, Reader.KEYS or Reader.COMMAND.
+        pattern: glob of stream or key names; of a CommandReader, the trigger's or the command's name.
         mode: where it runs.
         description: the user's, or None.
         dialect: the record format.
@@ -61,6 +71,8 @@ class Registration:
         user: the ACL user who registered it; a sync function's commands have their permissions.
         environment: of its session's requirements (`geartrain.environments`); '' where it has none. Only workers
             of that environment run it.
+        convert: results become their `str` (`convertToStr`).
+        collect: the results of all shards are brought together.
     """
 
     id: str
@@ -70,16 +82,20 @@ class Registration:
     mode: Mode
     description: str | None
     dialect: Dialect
-    arguments: StreamArguments | KeysArguments
+    arguments: Arguments
     position: int
     code_version: int
     python: str
     since_ms: int = 0
     user: str = "default"
     environment: str = ""
+    convert: bool = False
+    collect: bool = True
 
     def delivery(self, *, hooked: bool) -> Delivery:
         """What is promised for its events; `hooked`: the server module captures them."""
+        if self.reader is Reader.COMMAND:
+            return Delivery.AT_MOST_ONCE
         return Delivery.AT_LEAST_ONCE if hooked or self.reader is Reader.STREAM else Delivery.BEST_EFFORT
 
     def to_json(self) -> str:
@@ -97,12 +113,15 @@ class Registration:
         return cls(**data)
 
 
-def _arguments(reader: Reader, data: dict[str, Any]) -> StreamArguments | KeysArguments:
+def _arguments(reader: Reader, data: dict[str, Any]) -> Arguments:
     if reader is Reader.STREAM:
         data["on_failed_policy"] = FailurePolicy(data["on_failed_policy"])
         return StreamArguments(**data)
-    for name in ("event_types", "key_types"):
-        data[name] = None if data[name] is None else tuple(data[name])
+    if reader is Reader.COMMAND:
+        return CommandArguments(**data)
+    # Registrations of earlier versions have no `commands`.
+    for name in ("event_types", "key_types", "commands"):
+        data[name] = None if data.get(name) is None else tuple(data[name])
     return KeysArguments(**data)
 
 

@@ -30,6 +30,9 @@ COUNTERS = (
 
 _LATEST = ("last_duration_us", "last_lag_ms")
 
+CLEARED = (*COUNTERS, *_LATEST)
+"""What is 0 again when statistics are cleared."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Statistics:
@@ -86,7 +89,7 @@ class Statistics:
         """From the reply to HGETALL."""
         stored = dict(zip(flat[::2], flat[1::2], strict=True))
         made = cls()
-        for name in (*COUNTERS, *_LATEST):
+        for name in CLEARED:
             setattr(made, name, int(stored.get(name, 0)))
         made.last_error = stored.get("last_error")
         made.last_trace = stored.get("last_trace")

@@ -8,55 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 from geartrain import keys
-from geartrain.config import Dialect
-from geartrain.errors import ArgumentError, UnknownRegistration
+from geartrain.errors import UnknownRegistration
 from geartrain.registry import remains
 from geartrain.registry.code import Parcel
 from geartrain.registry.partial import Asked, ask, is_away
 from geartrain.registry.records import Registration, Status
-from geartrain.registry.statistics import Execution, Statistics, execution_from
+from geartrain.registry.sessions import Session, Submitted, Terms
+from geartrain.registry.statistics import CLEARED, Execution, Statistics, execution_from
+from geartrain.registry.submission import Submission, forget, forget_sessions, note_environment, pairs, registered
 from geartrain.text import to_bytes
 from geartrain.wire import Access, Command, ErrorReply, raise_for
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """A submitted script.
-
-    Attributes:
-        name: unique in the database.
-        version: counts its submissions, from 1.
-        updated: Unix time in seconds of the last one.
-        python: the minor version of Python that pickled its code.
-        dialect: its record format.
-        script: the script's path as it was given, or `-`.
-        description: what its user says of it, or None.
-        requirements: the packages that it needs, normalised (`geartrain.environments`).
-        environment: of these requirements; '' where there are none.
-    """
-
-    name: str
-    version: int
-    updated: float
-    python: str
-    dialect: Dialect
-    script: str
-    description: str | None = None
-    requirements: tuple[str, ...] = ()
-    environment: str = ""
-
-    @classmethod
-    def from_json(cls, text: str) -> Session:
-        """From what is kept."""
-        data = json.loads(text)
-        data["dialect"] = Dialect(data["dialect"])
-        data["requirements"] = tuple(data.get("requirements", ()))
-        return cls(**data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +38,6 @@ class Snapshot:
     version: int
     registrations: Mapping[str, Registration]
     status: Mapping[str, Status]
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """What a submission changed: ids of registrations."""
-
-    session: str
-    added: tuple[str, ...]
-    upgraded: tuple[str, ...]
-    removed: tuple[str, ...]
 
 
 class Store:
@@ -110,100 +66,43 @@ class Store:
     def sessions(self) -> list[Session]:
         """All sessions, by name."""
         flat = self.link.call("HGETALL", keys.SESSIONS)
-        return sorted((Session.from_json(value) for _, value in _pairs(flat)), key=lambda session: session.name)
+        return sorted((Session.from_json(value) for _, value in pairs(flat)), key=lambda session: session.name)
 
-    def submit(self, session: Session, registrations: Sequence[Registration], parcel: Parcel, source: str) -> Submitted:
+    def submit(
+        self,
+        session: Session,
+        registrations: Sequence[Registration],
+        parcel: Parcel,
+        source: str,
+        terms: Terms | None = None,
+    ) -> tuple[Submitted, list[str]]:
         """Keep a session: upgrade the registrations that are there, add the new ones, remove the missing ones.
 
-        `session.version` and each registration's `code_version` and `since_ms` are set here.
+        `session.version` and each registration's `code_version` and `since_ms` are set here; so is the id of those that
+        have UNNAMED for one.
+
+        Returns:
+            What it changed, and the ids of the registrations in their order.
 
         Raises:
-            ArgumentError: an id belongs to another session.
+            ArgumentError: an id belongs to another session; the terms do not allow it.
         """
+        submission = Submission(session, registrations, parcel, source, terms or Terms())
         while True:
-            self.link.call("WATCH", keys.VERSION)
-            outcome = self._try_submit(session, registrations, parcel, source)
+            outcome = submission.attempt(self.link)
             if outcome is not None:
-                self.remove_remains(outcome.removed)
+                self.remove_remains(outcome[0].removed)
                 return outcome
-
-    def _try_submit(
-        self, session: Session, registrations: Sequence[Registration], parcel: Parcel, source: str
-    ) -> Submitted | None:
-        existing = {key: Registration.from_json(value) for key, value in _pairs(self._all_registrations())}
-        self._refuse_foreign(session.name, registrations, existing)
-        version = self._session_version(session.name) + 1
-        session = replace(session, version=version)
-        code_version = self._new_code_version(existing.values())
-        wanted = {
-            item.id: replace(
-                item,
-                code_version=code_version,
-                since_ms=existing[item.id].since_ms if item.id in existing else code_version,
-            )
-            for item in registrations
-        }
-        own = {key for key, item in existing.items() if item.session == session.name}
-        removed = own - wanted.keys()
-        changes: list[Command] = [
-            ("HSET", keys.SESSIONS, session.name, json.dumps(_as_dict(session))),
-            *_note_environment(session.environment, session.requirements),
-            ("DEL", keys.code(session.name)),
-            ("HSET", keys.code(session.name), *_code_fields(parcel, source, code_version)),
-            *(("HSET", keys.REGISTRATIONS, key, item.to_json()) for key, item in wanted.items()),
-            *self._status_changes(wanted.keys()),
-            *_forget(removed),
-            *(("SREM", keys.REMAINS, item) for item in wanted),
-            # Never below a code version: `remains` tells by it who came later. And not from 0: a worker must not take
-            # an emptied and newly filled database for the one that it knew.
-            ("SET", keys.VERSION, max(self.version() + 1, code_version)),
-        ]
-        if self.link.transaction(changes) is None:
-            return None
-        added = wanted.keys() - existing.keys()
-        upgraded = wanted.keys() & existing.keys()
-        return Submitted(session.name, tuple(sorted(added)), tuple(sorted(upgraded)), tuple(sorted(removed)))
-
-    def _refuse_foreign(
-        self, session: str, registrations: Sequence[Registration], existing: Mapping[str, Registration]
-    ) -> None:
-        for item in registrations:
-            other = existing.get(item.id)
-            if other is not None and other.session != session:
-                self.link.call("UNWATCH")
-                raise ArgumentError(
-                    f"name: the registration id {item.id!r} belongs to session {other.session!r}; choose another name="
-                )
-
-    def _status_changes(self, ids: Iterable[str]) -> list[Command]:
-        """New registrations start; paused ones stay so; for aborted ones new code is a new beginning."""
-        status = dict(_pairs(self.link.call("HGETALL", keys.STATUS)))
-        start = [item for item in ids if status.get(item) != Status.PAUSED]
-        return [("HSET", keys.STATUS, item, Status.ACTIVE.value) for item in start]
-
-    def _new_code_version(self, existing: Iterable[Registration]) -> int:
-        """The server's time in milliseconds, or more: never the same twice, not even after the database was emptied."""
-        seconds, microseconds = self.link.call("TIME")
-        now = int(seconds) * 1000 + int(microseconds) // 1000
-        return max([now, self.version() + 1, *(item.code_version + 1 for item in existing)])
-
-    def _all_registrations(self) -> list[Any]:
-        return list(self.link.call("HGETALL", keys.REGISTRATIONS))
-
-    def _session_version(self, name: str) -> int:
-        text = self.link.call("HGET", keys.SESSIONS, name)
-        return Session.from_json(text).version if text else 0
 
     def note_environment(self, environment: str, requirements: tuple[str, ...]) -> None:
         """Remember an environment that was made for what registers nothing; `submit` does it for sessions."""
-        for command in _note_environment(environment, requirements):
+        for command in note_environment(environment, requirements):
             self.link.call(*command)
 
     def environments(self) -> dict[str, tuple[str, ...]]:
         """The requirements of each environment that any session has had."""
-        return {
-            str(name): tuple(json.loads(text)) for name, text in _pairs(self.link.call("HGETALL", keys.ENVIRONMENTS))
-        }
+        flat = self.link.call("HGETALL", keys.ENVIRONMENTS)
+        return {str(name): tuple(json.loads(text)) for name, text in pairs(flat)}
 
     def parcel(self, session: str) -> Parcel:
         """A session's code, unchecked; see `registry.code.open_parcel`.
@@ -230,35 +129,38 @@ class Store:
         return str(self._code(session)["source"])
 
     def _code(self, session: str) -> dict[str, Any]:
-        stored = dict(_pairs(self.link.call("HGETALL", keys.code(session))))
+        stored = dict(pairs(self.link.call("HGETALL", keys.code(session))))
         if not stored:
             raise UnknownRegistration(f"there is no session {session!r}; `geartrain ls` shows those that there are")
         return stored
 
-    def set_status(self, registration: str, status: Status) -> None:
-        """Pause, resume or abort.
+    def set_status(self, status: Status, *registrations: str) -> None:
+        """Pause, resume or abort registrations, all of them or none.
 
         Raises:
             UnknownRegistration: there is no such registration.
         """
         while True:
             self.link.call("WATCH", keys.VERSION)
-            if not self.link.call("HEXISTS", keys.REGISTRATIONS, registration):
+            known = set(map(str, self.link.call("HKEYS", keys.REGISTRATIONS)))
+            missing = next((item for item in registrations if item not in known), None)
+            if missing is not None:
                 self.link.call("UNWATCH")
-                raise unknown(registration)
-            if self.link.transaction([("HSET", keys.STATUS, registration, status.value), ("INCR", keys.VERSION)]):
+                raise unknown(missing)
+            changes: list[Command] = [("HSET", keys.STATUS, item, status.value) for item in registrations]
+            if self.link.transaction([*changes, ("INCR", keys.VERSION)]):
                 return
 
-    def abort(self, registration: str, code_version: int) -> bool:
-        """Abort a registration that is active and still has that code; whether it was."""
+    def end(self, registration: str, code_version: int, status: Status) -> bool:
+        """Abort or pause a registration that is active and still has that code; whether it was."""
         while True:
             self.link.call("WATCH", keys.VERSION)
             text = self.link.call("HGET", keys.REGISTRATIONS, registration)
-            status = self.link.call("HGET", keys.STATUS, registration) or Status.ACTIVE
-            if text is None or status != Status.ACTIVE or Registration.from_json(text).code_version != code_version:
+            now = self.link.call("HGET", keys.STATUS, registration) or Status.ACTIVE
+            if text is None or now != Status.ACTIVE or Registration.from_json(text).code_version != code_version:
                 self.link.call("UNWATCH")
                 return False
-            changes: list[Command] = [("HSET", keys.STATUS, registration, Status.ABORTED.value), ("INCR", keys.VERSION)]
+            changes: list[Command] = [("HSET", keys.STATUS, registration, status.value), ("INCR", keys.VERSION)]
             if self.link.transaction(changes):
                 return True
 
@@ -270,14 +172,14 @@ class Store:
         """
         while True:
             self.link.call("WATCH", keys.VERSION)
-            existing = {key: Registration.from_json(value) for key, value in _pairs(self._all_registrations())}
+            existing = registered(self.link)
             if registration not in existing:
                 self.link.call("UNWATCH")
                 raise unknown(registration)
             session = existing.pop(registration).session
-            changes = _forget([registration])
+            changes = forget([registration])
             if not any(item.session == session for item in existing.values()):
-                changes += [("HDEL", keys.SESSIONS, session), ("DEL", keys.code(session))]
+                changes += forget_sessions([session])
             if self.link.transaction([*changes, ("INCR", keys.VERSION)]) is not None:
                 self.remove_remains([registration])
                 return
@@ -321,6 +223,13 @@ class Store:
         read = {item: [Statistics.from_hash(_told(next(replies))) for _ in parts] for item, parts in names}
         return {item: Statistics.total(parts) for item, parts in read.items()}
 
+    def clear_statistics(self, registrations: Iterable[str]) -> None:
+        """Set counters back to 0, those of functions in the servers too; the last error and the history stay."""
+        tags = remains.tags(self.link)
+        for item in registrations:
+            names = [keys.stats(item), *(keys.shard_stats(tag, item) for tag in tags)]
+            ask(self.link, [(name, ("HDEL", name, *CLEARED)) for name in names])
+
     def history(self, registration: str, count: int = 100) -> list[Execution]:
         """The last executions, newest first; as `statistics` without the shards that are away."""
         names = [keys.shard_history(tag, registration) for tag in remains.tags(self.link)]
@@ -335,8 +244,8 @@ _READ: list[Command] = [("GET", keys.VERSION), ("HGETALL", keys.REGISTRATIONS), 
 
 def _snapshot(replies: Sequence[Any]) -> Snapshot:
     version, registrations, status = replies
-    found = {key: Registration.from_json(value) for key, value in _pairs(registrations)}
-    states = {key: Status(value) for key, value in _pairs(status)}
+    found = {key: Registration.from_json(value) for key, value in pairs(registrations)}
+    states = {key: Status(value) for key, value in pairs(status)}
     return Snapshot(int(version or 0), found, {key: states.get(key, Status.ACTIVE) for key in found})
 
 
@@ -354,34 +263,3 @@ def _checked(reply: Any) -> Any:
     if isinstance(reply, ErrorReply):
         raise_for(reply, ("HGETALL",))
     return reply
-
-
-def _pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _forget(registrations: Iterable[str]) -> list[Command]:
-    commands: list[Command] = []
-    for item in registrations:
-        commands += [("HDEL", keys.REGISTRATIONS, item), ("HDEL", keys.STATUS, item), ("SADD", keys.REMAINS, item)]
-    return commands
-
-
-def _note_environment(environment: str, requirements: tuple[str, ...]) -> list[Command]:
-    return [("HSET", keys.ENVIRONMENTS, environment, json.dumps(requirements))] if environment else []
-
-
-def _as_dict(session: Session) -> dict[str, Any]:
-    return {name: getattr(session, name) for name in session.__dataclass_fields__}
-
-
-def _code_fields(parcel: Parcel, source: str, version: int) -> tuple[str | bytes | int, ...]:
-    fields: dict[str, str | bytes | int] = {
-        "blob": parcel.blob,
-        "python": parcel.python,
-        "signature": parcel.signature,
-        "source": source,
-        "version": version,
-        "requirements": json.dumps(parcel.requirements),
-    }
-    return tuple(item for pair in fields.items() for item in pair)

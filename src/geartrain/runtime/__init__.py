@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from geartrain.runtime import redisgears
+from geartrain.runtime.answers import Caller, Nobody, answer_through, answering, call_next, override_reply
 from geartrain.runtime.arguments import accepted
 from geartrain.runtime.commands import atomic, configGet, execute, gearsConfigGet, hashtag, implement, log, streamKey
 from geartrain.runtime.context import CallSites, Context, Surroundings, call_sites, current, enter, install, watch
@@ -13,10 +14,15 @@ EXECUTES: tuple[object, ...] = (execute,)
 __all__ = [
     "EXECUTES",
     "CallSites",
+    "Caller",
     "Context",
+    "Nobody",
     "Surroundings",
     "accepted",
+    "answer_through",
+    "answering",
     "atomic",
+    "call_next",
     "call_sites",
     "configGet",
     "current",
@@ -27,6 +33,7 @@ __all__ = [
     "implement",
     "install",
     "log",
+    "override_reply",
     "redisgears",
     "streamKey",
     "watch",

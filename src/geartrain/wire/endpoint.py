@@ -10,7 +10,6 @@ redis-py parses the URL, connects, authenticates and speaks TLS; after that the 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -22,13 +21,16 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from geartrain.errors import ArgumentError, CommandError, ServerUnavailable
-from geartrain.wire.channel import Channel
+from geartrain.wire.channel import Channel, Command, pack_all
 
 CONNECT_TIMEOUT = 5.0
 """Seconds that a connection may take to be made."""
 
 COMMAND_TIMEOUT = 30.0
 """Seconds without a byte from the server after which a connection counts as lost."""
+
+OWN = "geartrain:"
+"""What the names of Geartrain's own connections begin with."""
 
 _SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 _SCHEMES = ("redis", "rediss", "unix", *_SENTINEL_SCHEMES)
@@ -166,9 +168,7 @@ class Endpoint:
         except redis.ResponseError as error:
             raise CommandError("HELLO", str(error)) from error
         if name is not None:
-            # A courtesy to whoever reads CLIENT LIST: some managed servers refuse CLIENT altogether.
-            with suppress(CommandError):
-                channel.request(("CLIENT", "SETNAME", name))
+            _introduce(channel, name)
         return channel
 
     def _sentinel_pool(self) -> ConnectionPool:
@@ -179,6 +179,20 @@ class Endpoint:
         finder = Sentinel(sentinel.hosts, socket_timeout=CONNECT_TIMEOUT)
         host, port = finder.discover_master(sentinel.service)
         return _pool(sentinel.url(str(host), int(port)), CONNECT_TIMEOUT)
+
+
+def _introduce(channel: Channel, name: str) -> None:
+    """Say whose connection it is.
+
+    The name is a courtesy to whoever reads CLIENT LIST: some managed servers refuse CLIENT altogether. What Geartrain's
+    own connections send is not hooked; a server without the module hooks nothing, and does not know the command.
+    """
+    commands: list[Command] = [("CLIENT", "SETNAME", name)]
+    if name.startswith(OWN):
+        commands.append(("GEARTRAIN.UNHOOKED",))
+    channel.send(pack_all(commands))
+    for _ in commands:
+        channel.receive()
 
 
 class _SentinelAddress:

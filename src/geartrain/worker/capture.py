@@ -165,7 +165,10 @@ class Capture:
         return (
             not self._known
             or bool(self._tags())
-            or any(item.mode is Mode.SYNC or item.reader is Reader.KEYS for item in snapshot.registrations.values())
+            or any(
+                item.mode is Mode.SYNC or item.reader in (Reader.KEYS, Reader.COMMAND)
+                for item in snapshot.registrations.values()
+            )
         )
 
     def _refuse(self, error: CommandError, snapshot: Snapshot) -> dict[str, str]:
@@ -244,6 +247,9 @@ class Capture:
         if (why := modules.no_sync) is not None or not modules.found:
             why = why or f"this server has none loaded: {hooks.HOW}"
             told = {item.id: f"mode='sync' needs the server module; {why}" for item in active if item.mode is Mode.SYNC}
+        if not modules.found or modules.lacking:
+            text = f"commands can be called only where the server module is loaded: {hooks.HOW}"
+            told |= {item.id: text for item in active if item.reader is Reader.COMMAND}
         if not self._tags():
             text = "without the server module, key events are best effort, and without effect: "
             told |= {name: text + ", ".join(names) for name, names in hooks.ignored(active).items() if name not in told}

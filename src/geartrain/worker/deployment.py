@@ -16,7 +16,7 @@ from geartrain.errors import GeartrainError, ServerUnavailable, StepError, messa
 from geartrain.pipeline import Pipeline, compile_pipeline
 from geartrain.pipeline.describe import user_trace
 from geartrain.readers.entries import before
-from geartrain.registry import Code, Registration, Store, open_parcel
+from geartrain.registry import Code, Registration, Status, Store, open_parcel
 from geartrain.registry.executions import PlanStep, plan_of
 from geartrain.runtime import EXECUTES, CallSites, Context, call_sites, enter
 from geartrain.wire import Endpoint, access
@@ -41,7 +41,8 @@ class Deployment:
         beginning: where a stream is read from the first time.
         keeps: whether its executions are kept, with their results.
         plan: its steps, as they are shown with its executions.
-        aborted: whether its policy has stopped it (the registry will say so too).
+        aborted: whether its policy, or its function, has stopped it (the registry will say so too).
+        ending: the status that it has then.
     """
 
     registration: Registration
@@ -55,6 +56,7 @@ class Deployment:
     keeps: bool = field(default=False)
     plan: tuple[PlanStep, ...] = field(default=())
     aborted: bool = field(default=False)
+    ending: Status = field(default=Status.ABORTED)
 
     @property
     def dialect(self) -> Dialect:

@@ -46,6 +46,11 @@ class Deployments:
         """Ids of active registrations that this process cannot run: not at all, or not before they are loaded."""
         return [item for item in self.active if item not in self.current]
 
+    def why_not(self, registration: str) -> str | None:
+        """Why a registration does not run here; None: it does, or will soon, or is unknown. From any thread."""
+        failed = self._failed.get(registration)
+        return None if failed is None else failed[0].message
+
     def follow(self, snapshot: Snapshot) -> None:
         """Take over what the registry says now; begin to load what is new."""
         self.active = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from geartrain.builder.requests import Mode
-from geartrain.errors import StepError, message_of
+from geartrain.errors import PauseRegistration, StepError, message_of
 from geartrain.pipeline.describe import user_trace
 from geartrain.runtime import Context
 from geartrain.wire import ClusterLink
 from geartrain.worker.deployment import Deployment
+from geartrain.worker.linked import LinkedClient
 
 
 class Source(Protocol):
@@ -36,6 +37,9 @@ class Source(Protocol):
 
     def slot(self, entries: list[Any]) -> int:
         """The slot of a cluster where the batch has happened: of the stream, or of the event's key."""
+
+    def waiting(self, entries: list[Any], context: Context) -> LinkedClient | None:
+        """The client that waits until the batch is executed; None: nobody does."""
 
 
 def execute(
@@ -81,3 +85,8 @@ def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, StepError):
         return str(error), error.trace
     return f"{type(error).__name__}: {message_of(error)}", user_trace(error)
+
+
+def pauses_streams(error: BaseException) -> bool:
+    """Whether a function asks by this error that its registration be paused, where it reads streams."""
+    return isinstance(error, PauseRegistration) or isinstance(error.__cause__, PauseRegistration)

@@ -1,17 +1,27 @@
 """What a worker does for registrations of the dialect redisgears-1.2, beside their partitions.
 
+    recorder     takes executions to the registry                                        (recorder)
+    triggers     a few threads for each primary: CommandReader registrations             (triggers)
+    control      orders to this process, on the primary of the registry's slot           (control)
+
 Nothing of it starts before there is such a registration.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from geartrain import keys
+from geartrain.builder.requests import Reader
+from geartrain.errors import ServerUnavailable
 from geartrain.registry import Snapshot
-from geartrain.wire import Endpoint
-from geartrain.worker.deployment import Deployment
+from geartrain.wire import Address, Endpoint, topology_of
+from geartrain.worker.control import Control
+from geartrain.worker.deployments import Deployments
 from geartrain.worker.recorder import Recorder
+from geartrain.worker.serving import Serving
+from geartrain.worker.triggers import Counted, Triggers
 
 
 class Gears:
@@ -20,23 +30,70 @@ class Gears:
     Args:
         endpoint: the server, or the cluster.
         worker: this worker's id.
+        deployments: what is loaded here.
+        missing: called, from any thread, where somebody calls for a registration that is not loaded.
+        history: executions that a registration's history keeps.
 
     Attributes:
         recorder: keeps executions.
     """
 
-    def __init__(self, endpoint: Endpoint, worker: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, worker: str, deployments: Deployments, missing: Callable[[], None], history: int
+    ) -> None:
         self.recorder = Recorder(endpoint, worker)
+        self._endpoint = endpoint
+        self._topology = topology_of(endpoint)
+        self._deployments = deployments
+        self._triggers = Triggers(endpoint, worker, deployments, self.recorder, missing, history)
+        self._control: Serving | None = None
+        self._controlled: Address | None = None
 
     def follow(self, snapshot: Snapshot) -> None:
         """The registry has changed."""
         self.recorder.forget(snapshot.registrations)
+        self._triggers.counts.forget(snapshot.registrations)
+        self.look_at_shards()
 
-    def loaded(self, deployments: Iterable[Deployment]) -> None:
-        """These run here now."""
-        if any(item.keeps for item in deployments):
+    def look_at_shards(self) -> None:
+        """The shards may be others."""
+        self._triggers.follow(wanted=any(item.reader is Reader.COMMAND for item in self._deployments.active.values()))
+        if self._control is not None:
+            self._serve_control()
+
+    def loaded(self) -> None:
+        """What runs here is something else now, or cannot run."""
+        self._triggers.changed()
+        if any(item.keeps for item in self._deployments.current.values()):
             self.recorder.start()
+            self._serve_control()
 
-    def stop(self, deadline: float) -> None:
-        """End what has begun, and keep what has ended; nothing executes any more."""
+    def counted(self) -> Iterable[Counted]:
+        """What there is for the statistics of registrations that have no partitions."""
+        return self._triggers.counts.all()
+
+    def stop(self, deadline: float) -> int:
+        """End what has begun, and keep what has ended; how many triggers still run at a time of `time.monotonic`."""
+        if self._control is not None:
+            self._control.request_stop()
+        running = self._triggers.stop(deadline)
+        if self._control is not None:
+            self._control.join(deadline)
         self.recorder.stop(max(deadline, time.monotonic() + 1))
+        return running
+
+    def _serve_control(self) -> None:
+        """On the primary of the registry's slot, wherever that is now."""
+        try:
+            primary = self._topology.shard_of(keys.slot_of(keys.VERSION)).primary
+        except ServerUnavailable:
+            return
+        if primary == self._controlled:
+            return
+        if self._control is not None:
+            self._control.request_stop()
+        endpoint = self._endpoint.at(primary) if self._topology.clustered else self._endpoint
+        lane = self.recorder.owner
+        self._control = Serving(endpoint, lane, [lane], lambda: Control(self.recorder))
+        self._controlled = primary
+        self._control.start()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from geartrain.errors import Aborted, ServerUnavailable
+from geartrain.errors import ServerUnavailable
 from geartrain.runtime import Context
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import Source, begin
@@ -36,7 +35,11 @@ def execute_kept(
     except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too
         running.error = raised
     seat.leave()
-    return count, ended(recorder, running, count)
+    running.end()
+    # Where the server was away it has not happened: it will be executed again.
+    if running.shown or (count and not isinstance(running.error, ServerUnavailable)):
+        recorder.ended(running)
+    return count, running.error
 
 
 def run(running: Running, records: list[Any]) -> None:
@@ -47,18 +50,3 @@ def run(running: Running, records: list[Any]) -> None:
     finally:
         # Also where a step raised: what earlier records of the batch did must have happened.
         running.context.flush()
-
-
-def ended(recorder: Recorder, running: Running, count: int) -> BaseException | None:
-    """Note how an execution of so many records has ended; what it raised.
-
-    What did not happen, because the server is away, is not noted: it will be executed again.
-    """
-    running.duration = time.perf_counter() - running.began
-    if running.aborted:
-        # Whatever the user's code made of the exception: whoever asked was told that it is aborted.
-        running.results, running.error = (), Aborted("the execution was aborted")
-    error = running.error
-    if running.shown or (count and not isinstance(error, ServerUnavailable)):
-        recorder.ended(running)
-    return error

@@ -70,6 +70,9 @@ class KeyEventSource:
     def check(self, entries: list[Any], link: ClusterLink) -> None:
         """Nothing comes before them that is elsewhere."""
 
+    def waiting(self, entries: list[Any], context: Context) -> None:
+        """Nobody: that needs the module."""
+
     def slot(self, entries: list[Any]) -> int:
         """The first key's."""
         return slot_of(entries[0][1])

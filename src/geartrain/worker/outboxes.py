@@ -1,4 +1,4 @@
-"""The records of key events that the server module has captured: entries `event E key K type T [value V]`.
+"""The records of key events that the server module has captured: entries `event E key K type T [value V] [link L]`.
 
 Where the value is read when the function runs, those of several events are read in one go: at most a time slice (20 ms)
 before their function runs, and never past an event whose key occurs again, because the function may change its own key.
@@ -17,6 +17,7 @@ from geartrain.text import to_bytes
 from geartrain.wire import ClusterLink
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.handover import Handover
+from geartrain.worker.linked import LinkedClient
 
 _Event = dict[str, Any]
 
@@ -36,6 +37,7 @@ class OutboxSource:
 
     def __init__(self, registration: str, outbox: bytes) -> None:
         self._handover = Handover(registration, outbox)
+        self._outbox = outbox
 
     def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any] | None:
         """The records of the first entries, up to the first key that occurs again; None: `records_now` is to read."""
@@ -54,13 +56,13 @@ class OutboxSource:
         events = [fields_of(fields) for _, fields in entries]
         if not arguments.read_value:
             return [_record(event, event["type"], None) for event in events]
-        now = [event for event in events if not (arguments.snapshot and _is_complete(event))]
+        now = [event for event in events if not _is_known(event, arguments)]
         read = iter(read_values(context.link, [event["key"] for event in now]) if now else ())
         if len(now) == len(events):
             return [_record(event, *found) for event, found in zip(events, read, strict=True)]
         return [
             _record(event, event["type"], _captured(event))
-            if arguments.snapshot and _is_complete(event)
+            if _is_known(event, arguments)
             else _record(event, *next(read))
             for event in events
         ]
@@ -73,6 +75,12 @@ class OutboxSource:
     def check(self, entries: list[Any], link: ClusterLink) -> None:
         """Events of keys that have moved here wait for those before the move."""
         self._handover.check(entries, link)
+
+    def waiting(self, entries: list[Any], context: Context) -> LinkedClient | None:
+        """The client whose command the (one) event comes from, where its command is one of the registration's."""
+        fields = entries[0][1]
+        # The last of its fields, if it is there.
+        return LinkedClient(context, self._outbox, fields[-1]) if fields[-2] == "link" else None
 
     def slot(self, entries: list[Any]) -> int:
         """The first key's: the outbox's own may have moved to another shard, and then it is emptied there."""
@@ -92,6 +100,11 @@ def _without_repetition(entries: list[Any]) -> list[Any]:
 
 def _record(event: _Event, kind: str, value: Any) -> dict[str, Any]:
     return {"key": event["key"], "value": value, "type": kind, "event": event["event"]}
+
+
+def _is_known(event: _Event, arguments: KeysArguments) -> bool:
+    """Whether the value need not be read: it is in the entry; or there was none, and to look would be another miss."""
+    return event["event"] == "keymiss" or (arguments.snapshot and _is_complete(event))
 
 
 def _is_complete(event: _Event) -> bool:

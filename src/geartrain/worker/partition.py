@@ -22,12 +22,13 @@ from typing import Any
 from geartrain.builder.requests import Reader
 from geartrain.errors import Aborted, ServerUnavailable
 from geartrain.readers.entries import id_parts
-from geartrain.runtime import Context
+from geartrain.registry import Status
+from geartrain.runtime import Context, answering
 from geartrain.text import shown
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.buffer import Buffer
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.execution import Source, execute, explain
+from geartrain.worker.execution import Source, execute, explain, pauses_streams
 from geartrain.worker.keeping import execute_kept
 from geartrain.worker.policy import Verdict, backoff
 from geartrain.worker.pool import Pool
@@ -376,11 +377,14 @@ class Partition:
         """Execute one batch, and note how it ended; returns whether the next one may follow at once."""
         position = self._source.position(batch)
         begin = time.perf_counter()
-        if deployment.keeps:
-            recorder = self._hooks.recorder
-            count, error = execute_kept(recorder, self._source, batch, records, deployment, context)
+        waiting = self._source.waiting(batch, context)
+        if waiting is None:
+            count, error = self._run(batch, records, deployment, context)
         else:
-            count, error = execute(self._source, batch, records, deployment, context)
+            with answering(waiting):
+                count, error = self._run(batch, records, deployment, context)
+            if not isinstance(error, ServerUnavailable):
+                waiting.done()
         duration = time.perf_counter() - begin
         if error is not None:
             if isinstance(error, ServerUnavailable):
@@ -397,6 +401,13 @@ class Partition:
         self._failures = self._outages = 0
         self._advance(position, batch)
         return True
+
+    def _run(
+        self, batch: list[Any], records: list[Any] | None, deployment: Deployment, context: Context
+    ) -> tuple[int, BaseException | None]:
+        if deployment.keeps:
+            return execute_kept(self._hooks.recorder, self._source, batch, records, deployment, context)
+        return execute(self._source, batch, records, deployment, context)
 
     def _advance(self, position: str, batch: list[Any]) -> None:
         """The batch is executed; it is done at once, or when replicas have its effects."""
@@ -446,21 +457,23 @@ class Partition:
         return True
 
     def _failed(self, batch: list[Any], deployment: Deployment, error: BaseException, timing: Line) -> bool:
-        """Do what the policy says; returns whether the next batch may follow at once."""
+        """Do what the policy says, or the function itself; returns whether the next batch may follow at once."""
         message, trace = explain(error)
+        pauses = pauses_streams(error) and deployment.registration.reader is Reader.STREAM
         with self._lock:
             self._failures += 1
-            verdict = deployment.policy.decide(self._failures)
-            self._tally.failure(timing, verdict.value, (message, trace))
+            verdict = Verdict.PAUSE if pauses else deployment.policy.decide(self._failures)
+            self._tally.failure(timing, verdict.outcome, (message, trace))
             if verdict is Verdict.CONTINUE:
                 self._failures = 0
             else:
                 self._batch = batch
                 self._not_before = time.monotonic() + deployment.policy.interval
-            if verdict is Verdict.ABORT:
+            if verdict.ends:
                 deployment.aborted = True
-        self._hooks.failed(self, verdict.value, message, trace)
-        if verdict is Verdict.ABORT:
+                deployment.ending = Status.PAUSED if pauses else Status.ABORTED
+        self._hooks.failed(self, verdict.outcome, message, trace)
+        if verdict.ends:
             self._hooks.aborted(self)
         elif verdict is Verdict.CONTINUE:
             if deployment.keeps:

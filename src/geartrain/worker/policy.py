@@ -22,6 +22,17 @@ class Verdict(Enum):
     RETRY = "retried"
     ABORT = "aborted"
     CONTINUE = "failed"
+    PAUSE = "paused"
+
+    @property
+    def outcome(self) -> str:
+        """What the statistics count the execution as."""
+        return "failed" if self is Verdict.PAUSE else self.value
+
+    @property
+    def ends(self) -> bool:
+        """Whether the registration executes nothing more."""
+        return self in (Verdict.ABORT, Verdict.PAUSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,9 @@ _INTERVAL = 0.5
 _SHARE = 20
 """Between two writes that somebody waits for, so many times as long as the last one took."""
 
+_REST = 0.02
+"""Seconds between two such writes, at least."""
+
 _SETTINGS = 2.0
 """Seconds between two looks at the settings."""
 
@@ -64,7 +67,7 @@ class Recorder:
         self._shown: deque[Running] = deque()
         self._waiting = False
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._wall = time.time() - time.perf_counter()
         self._thread = threading.Thread(target=self._run, name="geartrain-recorder", daemon=True)
         self._started = False
@@ -112,7 +115,7 @@ class Recorder:
 
     def stop(self, deadline: float) -> None:
         """Write what is left; returns when that is done, or at a time of `time.monotonic`."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         if self._started:
             self._thread.join(max(0.0, deadline - time.monotonic()))
@@ -131,7 +134,7 @@ class Recorder:
         failures = 0
         with access(self._endpoint, f"geartrain:recorder:{self.owner}") as link:
             work = _Work(link)
-            while not self._stopping:
+            while not self._stopping.is_set():
                 try:
                     self._look(work)
                     failures = 0
@@ -148,19 +151,13 @@ class Recorder:
                 logger.warning("the last executions are not kept: %s", error)
 
     def _pause(self, work: _Work, rest: float) -> None:
-        if rest:
-            self._wait(rest)
-            return
-        self._wake.wait(_LOOK)
-        if self._wake.is_set():
-            self._wait(max(0.0, work.written + _SHARE * work.took - time.monotonic()))
-
-    def _wait(self, seconds: float) -> None:
-        """Wait, whoever wakes, but for a stop."""
-        until = time.monotonic() + seconds
-        while not self._stopping and (left := until - time.monotonic()) > 0:
-            self._wake.clear()
-            self._wake.wait(min(left, _LOOK))
+        """Wait until there is something to do; nobody who wakes us shortens the rest."""
+        if not rest:
+            self._wake.wait(_LOOK)
+            if self._wake.is_set():
+                rest = work.written + max(_REST, _SHARE * work.took) - time.monotonic()
+        if rest > 0:
+            self._stopping.wait(rest)
 
     def _look(self, work: _Work) -> None:
         now = time.monotonic()
@@ -224,7 +221,7 @@ class Recorder:
             results=len(running.results),
             errors=len(errors),
         )
-        return kept, Yield(encode_array(running.results), encode_array(errors))
+        return kept, Yield(encode_array(running.shown_results), encode_array(errors))
 
     def _kept(self, running: Running, state: State) -> Kept:
         registration = running.deployment.registration

@@ -5,15 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 from geartrain.registry.statistics import Delta, report
 from geartrain.wire import Access
-from geartrain.worker.partition import Partition
 
 logger = logging.getLogger("geartrain.worker")
 
 _INTERVAL = 0.5
 """Seconds between two writes of statistics."""
+
+
+class Counted(Protocol):
+    """What has counters of a registration.
+
+    Attributes:
+        key: the registration's id comes first.
+    """
+
+    key: tuple[str, bytes]
+
+    def drain_tally(self, worker: str) -> Delta | None:
+        """What to add to the registration's statistics, or None."""
 
 
 class Reports:
@@ -39,8 +52,8 @@ class Reports:
             latest["last_trace"] = trace
         self._link.scripts([report(registration, Delta({}, latest), self._history)])
 
-    def write(self, partitions: Iterable[Partition], *, now: bool = False) -> None:
-        """Write what the partitions' executions have added, where it is time or `now`."""
+    def write(self, partitions: Iterable[Counted], *, now: bool = False) -> None:
+        """Write what the executions of partitions, and of triggers, have added, where it is time or `now`."""
         if not now and time.monotonic() - self._written < _INTERVAL:
             return
         self._written = time.monotonic()

@@ -29,6 +29,7 @@ from operator import length_hint
 from typing import Any
 
 from geartrain.errors import Aborted
+from geartrain.resp3 import text_of
 from geartrain.runtime import Context
 from geartrain.worker.deployment import Deployment
 
@@ -70,6 +71,21 @@ class Running:
         self.deployment = deployment
         self.context = context
         self.began = time.perf_counter()
+
+    def end(self) -> None:
+        """It has left its seat."""
+        self.duration = time.perf_counter() - self.began
+        if self.aborted:
+            # Whatever the user's code made of the exception: whoever asked was told that it is aborted.
+            self.results, self.error = (), Aborted("the execution was aborted")
+
+    @property
+    def shown_results(self) -> Sequence[Any]:
+        """The results as callers get them: as text, where the registration has `convertToStr`.
+
+        Made only when somebody is to see them: of most executions nobody ever does.
+        """
+        return list(map(text_of, self.results)) if self.deployment.registration.convert else self.results
 
     def idle(self, now: float) -> float:
         """Seconds without progress, as far as was seen by earlier calls: no record was taken by the first step.

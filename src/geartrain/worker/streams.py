@@ -43,6 +43,9 @@ class StreamSource:
     def check(self, entries: list[Any], link: ClusterLink) -> None:
         """Nothing comes before them that is elsewhere."""
 
+    def waiting(self, entries: list[Any], context: Context) -> None:
+        """Nobody."""
+
     def slot(self, entries: list[Any]) -> int:
         """The stream's."""
         del entries

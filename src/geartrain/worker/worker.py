@@ -78,7 +78,7 @@ class News(Enum):
 
     LOST = "its lease is another's"
     GONE = "its stream is gone"
-    ABORTED = "its policy stops the registration"
+    ABORTED = "its policy, or its function, stops the registration"
 
 
 class Worker:
@@ -129,7 +129,7 @@ class Worker:
         self._tasks, self._deployments = Tasks(endpoint, self.id, environment), Deployments(endpoint, environment)
         self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
-        self._gears = Gears(endpoint, self.id)
+        self._gears = Gears(endpoint, self.id, self._deployments, self._look_again, settings.history)
         hooks = Hooks(
             self._committer.progressed, self._drained, self._aborted, self._failed, replication, self._gears.recorder
         )
@@ -219,7 +219,7 @@ class Worker:
         self._check_renewals(self._ownership.renew())
         if opened or closed:
             self._partitions_changed()
-        self._reports.write([*self._ownership.everything(), *closed], now=bool(closed))
+        self._reports.write([*self._ownership.everything(), *closed, *self._gears.counted()], now=bool(closed))
         self._clear_away(self._removed - {partition.key[0] for partition in self._ownership.everything()})
         if self._on_ready is not None and self._ready():
             self._on_ready()
@@ -242,13 +242,13 @@ class Worker:
         while not self._pool.stop(min(deadline, time.monotonic() + _PATIENCE)) and time.monotonic() < deadline:
             self._quietly(self._ownership.renew)
         running = sum(item.running for item in self._ownership.everything()) + (not self._tasks.stop(deadline))
+        running += self._gears.stop(deadline)
         if running:
             text = "%d executions still run after %g s; their batches will run again when their leases have expired"
             logger.warning(text, running, self._settings.stop_deadline)
         self._committer.stop(max(deadline, time.monotonic() + 1))
         self._environments.wait(max(deadline, time.monotonic() + 1))
-        self._gears.stop(deadline)
-        self._quietly(lambda: self._reports.write(self._ownership.everything(), now=True))
+        self._quietly(lambda: self._reports.write([*self._ownership.everything(), *self._gears.counted()], now=True))
         self._quietly(self._ownership.release_all)
         self._quietly(lambda: self._note_removed(self._store.snapshot()))
         self._quietly(lambda: self._clear_away(self._removed))
@@ -311,12 +311,19 @@ class Worker:
         self._removed -= snapshot.registrations.keys()
         self._known = set(snapshot.registrations)
 
+    def _look_again(self) -> None:
+        """Look at the registry soon; from any thread."""
+        self._beaten = -self._settings.poll_interval
+        self._wake.set()
+
     def _take_loaded(self) -> None:
         before = set(map(id, self._deployments.current.values()))
-        for failed in self._deployments.poll():
+        failures = self._deployments.poll()
+        for failed in failures:
             self._reports.trouble(failed.registration.id, failed.message, failed.trace)
+        if failures or set(map(id, self._deployments.current.values())) != before:
+            self._gears.loaded()
         if set(map(id, self._deployments.current.values())) != before:
-            self._gears.loaded(self._deployments.current.values())
             # The others have to know what runs here, and so has `_assign`.
             self._beaten = -self._settings.poll_interval
             self._beat()
@@ -338,6 +345,8 @@ class Worker:
     def _streams(self, registration: Registration) -> Iterable[bytes] | None:
         if registration.reader is Reader.KEYS:
             return self._capture.streams(registration)
+        if registration.reader is Reader.COMMAND:
+            return ()
         return self._discovery.streams(to_bytes(registration.pattern))
 
     def _partitions_changed(self) -> None:
@@ -356,6 +365,7 @@ class Worker:
                 self._reassign = True
             self._capture.soon()
             self._discovery.soon()
+            self._gears.look_at_shards()
             self._partitions_changed()
 
     def _topology_doubtful(self) -> None:
@@ -414,9 +424,10 @@ class Worker:
 
     def _abort(self, partition: Partition) -> None:
         registration, deployment = partition.key[0], partition.deployment
+        version, ending = deployment.registration.code_version, deployment.ending
         # Not where new code has come since: it gets its own chance.
-        if deployment.aborted and self._store.abort(registration, deployment.registration.code_version):
-            logger.error("%s: aborted; `geartrain resume %s` starts it again", registration, registration)
+        if deployment.aborted and self._store.end(registration, version, ending):
+            logger.error("%s: %s; `geartrain resume %s` starts it again", registration, ending.value, registration)
         self._aborting.discard(registration)
         self._follow()
 

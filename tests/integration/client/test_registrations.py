@@ -100,7 +100,7 @@ def test_a_registration_pauses_and_resumes(client, shop):
 def test_a_paused_registration_stays_paused_when_its_session_is_submitted_again(client, shop):
     """An upgrade is no resume; for an aborted one new code is a new beginning."""
     client.pause("totals")
-    client._store.set_status("shop/KeysReader:k*", Status.ABORTED)
+    client._store.set_status(Status.ABORTED, "shop/KeysReader:k*")
     client.execute(SHOP, session="shop")
     assert states(client) == {"totals": Status.PAUSED, "shop/KeysReader:k*": Status.ACTIVE}
 

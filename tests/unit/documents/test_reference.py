@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from geartrain import Client, GearsBuilder, errors
-from geartrain.builder.gears import KeysBuilder, KeysOnlyBuilder, PythonBuilder, StreamBuilder
+from geartrain.builder import KeysBuilder, KeysOnlyBuilder, PythonBuilder, StreamBuilder
 from geartrain.builder.stepping import Stepping
 from geartrain.client import Outcome, Partition, RegistrationDetails, RegistrationInfo, RunResult
 from geartrain.client.scripts import NAMES

@@ -1,0 +1,67 @@
+"""A CommandReader registration in the server: a function that is called in the place of a command.
+
+The module makes the record, calls the pipeline, sends its result and counts what goes well (native/commandcall.c);
+Python code sees what failed, and says what the client gets then.
+"""
+
+from __future__ import annotations
+
+import _geartrain
+from geartrain.errors import CommandError
+from geartrain.inserver.context import CONTEXT
+from geartrain.inserver.database import Database
+from geartrain.inserver.failures import LOG, told
+from geartrain.pipeline import compile_pipeline
+from geartrain.registry.statistics import Delta
+from geartrain.text import shown
+from geartrain.worker.deployment import Deployment
+from geartrain.worker.tally import Tally
+
+
+class CommandFunction:
+    """See the module's docstring.
+
+    Args:
+        handle: the hook's function.
+        deployment: the registration's code.
+        history: executions that its history keeps.
+        worker: what the history names as having executed.
+    """
+
+    def __init__(self, handle: _geartrain.Handle, deployment: Deployment, history: int, worker: str) -> None:
+        self.id = deployment.registration.id
+        self.database = Database(handle)
+        self._handle = handle
+        self._pipeline = compile_pipeline(deployment.pipeline.steps)
+        self._tally = Tally(history)
+        self._worker = worker
+
+    def start(self) -> None:
+        """Take commands from now on."""
+        _geartrain.install(self._handle, self._pipeline.function, self._failed, None, CONTEXT, None, False)
+
+    def close(self) -> None:
+        """The hook goes."""
+
+    def role_changed(self) -> None:
+        """Nothing is kept that another primary may have changed."""
+
+    def deltas(self) -> list[Delta]:
+        """What there is to add to its statistics."""
+        drained = _geartrain.drain(self._handle)
+        if drained is not None:
+            count, duration, last, lines = drained
+            about = [(begin / 1e6, took / 1e6, shown(key)) for begin, took, key in lines]
+            self._tally.successes(count, duration / 1e6, last / 1e6, about)
+        delta = self._tally.drain("", self._worker)
+        return [] if delta is None else [delta]
+
+    def written(self) -> None:
+        """What it has left for the statistics is in them: nothing waits for that."""
+
+    def _failed(self, begin: int, duration: int, key: str | bytes | None, error: BaseException) -> str:
+        """Note what an execution raised; returns the client's error line."""
+        message, trace = told(self._handle, error, self._pipeline)
+        self._tally.failure((begin / 1e6, duration / 1e6, 1, shown(key or "")), "failed", (message, trace))
+        LOG.failed(self.id, "its command", "failed", message, trace)
+        return error.reply if isinstance(error, CommandError) and error.command == "call_next" else f"ERR {message}"
