@@ -97,10 +97,6 @@ const char *python_version(void) {
     return interpreter.version;
 }
 
-const char *python_executable(void) {
-    return interpreter.path;
-}
-
 void python_take(void) {
     if (held) return;
     py.PyEval_RestoreThread(main_thread);

@@ -122,9 +122,6 @@ const char *python_executable(void);
 /* The version that was found, for example "3.11.7", or "". */
 const char *python_version(void);
 
-/* The path of the interpreter that was found, or "". */
-const char *python_executable(void);
-
 /* The main thread: take the GIL, if it is not taken yet; give it back, if it is. */
 void python_take(void);
 void python_give(void);
