@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from geartrain.environments.place import State, Status, Wheel, status_of
 from geartrain.environments.requirements import parsed
@@ -150,6 +150,30 @@ def _holds(requirement: Requirement, there: Mapping[str, Distribution], seen: se
 
 def _without_marker(requirement: Requirement) -> str:
     return str(requirement).partition(";")[0]
+
+
+def borrowed_wheels(requirements: Iterable[str]) -> tuple[Wheel, ...]:
+    """What this process has installed of requirements; which files it came from nobody knows any more."""
+    there = {canonicalize_name(item.name): item for item in _distributions(None)}
+    found: dict[str, Wheel] = {}
+    waiting = [name for item in requirements for name in _names(item)]
+    while waiting:
+        name = waiting.pop()
+        item = there.get(name)
+        if item is None or name in found:
+            continue
+        needed = tuple(item.requires or ())
+        found[name] = Wheel(name, item.version, f"{item.name}-{item.version}", needed)
+        waiting += [canonicalize_name(other.name) for other in applying(needed)]
+    return tuple(found.values())
+
+
+def _names(requirement: str) -> list[NormalizedName]:
+    wanted = parsed(requirement)
+    if wanted is not None:
+        return [canonicalize_name(wanted.name)]
+    wheel = _WHEEL.fullmatch(file_of(requirement))
+    return [canonicalize_name(wheel["name"])] if wheel is not None else []
 
 
 def refuse_sync(pattern: str, lacking: Iterable[str]) -> RequirementsError:

@@ -2,7 +2,8 @@
 
 1. The lock: who comes while another process makes it waits, and takes what that one made, or its failure.
 2. An empty virtual environment of this process's Python, in a directory that nothing refers to yet.
-3. pip installs the requirements into it, as if nothing else was installed.
+3. pip installs the requirements into it, as if nothing else was installed. Not where this process has all of them, in
+   fitting versions, and nobody asked to install them anew: then they are borrowed, as step 5 does, without any network.
 4. What Geartrain itself imports, in versions that it does not work with, is taken out again: step 5 gives it ours. A
    requirement such as `rgsync`, which wants an older redis-py, would otherwise cost the worker its connection.
 5. A .pth file puts this process's own packages behind those of the environment: Geartrain, and what it needs.
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from geartrain.environments.installed import applying, file_of
+from geartrain.environments.installed import applying, borrowed_wheels, file_of, missing
 from geartrain.environments.pip import MAX_IDLE, Run
 from geartrain.environments.place import DIRECTORY_VARIABLE, WHEELS_VARIABLE, Place, State, Status, Wheel, root
 from geartrain.errors import RequirementsError
@@ -94,8 +95,11 @@ def _made(place: Place, requirements: tuple[str, ...], max_idle: float, cancelle
     """What became of an attempt."""
     folder = _new_folder(place)
     run = Run(folder, max_idle, cancelled)
-    why = _install(folder, requirements, run)
-    wheels = () if why else _wheels(folder)
+    why = _create(folder)
+    borrowed = "-" not in place.environment and not missing(requirements)
+    if not why and not borrowed:
+        why = _install(folder, requirements, run)
+    wheels = () if why else borrowed_wheels(requirements) if borrowed else _wheels(folder)
     why = why or _borrow(folder, run)
     if cancelled() and why:
         shutil.rmtree(folder, ignore_errors=True)
@@ -133,13 +137,18 @@ def _new_folder(place: Place) -> Path:
     return folder
 
 
-def _install(folder: Path, requirements: Sequence[str], run: Run) -> str | None:
-    """Steps 2 and 3; None, or why not."""
+def _create(folder: Path) -> str | None:
+    """Step 2; None, or why not."""
     try:
         venv.EnvBuilder(symlinks=True, with_pip=not _has_pip()).create(folder)
     except (OSError, subprocess.CalledProcessError) as error:
         lacks = "" if _has_pip() else f"; {sys.executable} has no pip: install pip there, or Python's ensurepip"
         return f"no virtual environment can be made: {error}{lacks}"
+    return None
+
+
+def _install(folder: Path, requirements: Sequence[str], run: Run) -> str | None:
+    """Step 3; None, or why not."""
     given = os.environ.get(WHEELS_VARIABLE)
     wheels = Path(given).absolute() if given else None
     offline = ["--no-index", "--find-links", str(wheels)] if wheels else []

@@ -21,16 +21,17 @@ class Deployments:
         environment: this process's; registrations of others are not its business.
 
     Attributes:
+        environment: as given.
         current: deployments by registration id.
         active: the registrations whose status is ACTIVE, by id: those that some worker should run. (Those of
             `mode='sync'` run in the server.)
     """
 
     def __init__(self, endpoint: Endpoint, environment: str = "") -> None:
+        self.environment = environment
         self.current: dict[str, Deployment] = {}
         self.active: dict[str, Registration] = {}
         self._endpoint = endpoint
-        self._environment = environment
         self._failed: dict[str, tuple[Failed, float]] = {}
         self._trying_again: set[str] = set()
         self._loaders: list[Loader] = []
@@ -58,7 +59,7 @@ class Deployments:
             for item, registration in snapshot.registrations.items()
             if snapshot.status[item] is Status.ACTIVE
             and registration.mode is not Mode.SYNC
-            and registration.environment == self._environment
+            and registration.environment == self.environment
         }
         for known in (self.current, self._failed, self._loading):
             for item in [item for item in known if item not in snapshot.registrations]:

@@ -67,6 +67,20 @@ def test_an_environment_has_its_packages_and_borrows_geartrain():
         __import__("colour")
 
 
+def test_what_this_process_has_is_borrowed_without_any_network(monkeypatch, tmp_path):
+    """In fitting versions; where they are to be installed anew, pip does it."""
+    monkeypatch.setenv("GEARTRAIN_WHEELS", str(tmp_path))
+    wanted = normalised(["numpy>=1", "redis[hiredis]"])
+    name = environment_of(wanted)
+    assert make(name, wanted).output == ""
+    assert run(name, "import numpy; print('numpy' in numpy.__file__)") == "True"
+    infos = requirement_infos({name: wanted})
+    assert [(info.name, info.installed) for info in infos] == [("numpy>=1", True), ("redis[hiredis]", True)]
+    assert infos[0].wheels[0].startswith("numpy-")
+    with pytest.raises(RequirementsError, match="No matching distribution"):
+        make(environment_of(wanted, new_salt()), wanted)
+
+
 def test_wheels_by_path_and_by_name(place):
     """An absolute path, and the bare name of a file in the folder of wheels."""
     wanted = normalised([str(place / "colour-2.0-py3-none-any.whl"), "shade-3.0-py3-none-any.whl"])
