@@ -30,6 +30,7 @@ from geartrain.worker.serving import Call, Serving, name_of
 from geartrain.worker.tally import Tally
 
 LANE = "trigger"
+"""Of sessions without requirements; those of an environment have a lane of their own, `trigger:<environment>`."""
 
 THREADS = 3
 """Triggers that run at the same time for one primary."""
@@ -288,6 +289,7 @@ class Triggers:
         self._endpoint = endpoint
         self._worker = worker
         self._topology = topology_of(endpoint)
+        self._lane = f"{LANE}:{deployments.environment}" if deployments.environment else LANE
         self._code = Code(deployments, missing)
         self._recorder = recorder
         self.counts = Counts(history)
@@ -325,7 +327,7 @@ class Triggers:
 
     def _start(self, primary: Address, number: int) -> Serving:
         endpoint = self._endpoint.at(primary) if self._topology.clustered else self._endpoint
-        serving = Serving(endpoint, f"trigger-{number}:{self._worker}", [LANE], lambda: self._handler(primary))
+        serving = Serving(endpoint, f"trigger-{number}:{self._worker}", [self._lane], lambda: self._handler(primary))
         serving.start()
         return serving
 
