@@ -10,6 +10,7 @@
     │   └── PauseRegistration    the same, and the registration whose function raised it is paused
     ├── RgError                  an RG.* command was called wrongly, or cannot be done
     ├── NeedsModule              something that only the server module can do
+    ├── RequirementsError        what a session needs cannot be installed, or is not where it has to be
     ├── ServerUnavailable        no connection, or the server cannot serve now (also a ConnectionError)
     ├── RegistryError
     │   ├── UnknownRegistration  no registration (or session) of that name
@@ -136,6 +137,18 @@ class PauseRegistration(FlatError):
 
 class NeedsModule(GeartrainError):
     """Something that only the server module can do; the message says how to load it."""
+
+
+class RequirementsError(GeartrainError):
+    """What a session needs cannot be installed here, or is not installed where it has to be.
+
+    Attributes:
+        output: what pip said, its last 20,000 characters; '' where pip did not run.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        self.output = output
+        super().__init__(message)
 
 
 class ServerUnavailable(GeartrainError, ConnectionError):

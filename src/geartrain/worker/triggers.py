@@ -20,6 +20,7 @@ from geartrain.worker.trigger import Code, Trigger
 from geartrain.worker.triggercounts import Counts
 
 LANE = "trigger"
+"""Of sessions without requirements; those of an environment have a lane of their own, `trigger:<environment>`."""
 
 THREADS = 3
 """Triggers that run at the same time for one primary; those that wait for coroutines do not count."""
@@ -83,6 +84,7 @@ class Triggers:
         self._endpoint = endpoint
         self._worker = worker
         self._topology = topology_of(endpoint)
+        self._lane = f"{LANE}:{deployments.environment}" if deployments.environment else LANE
         self._code = Code(deployments, missing)
         self._recorder = recorder
         self.counts = Counts(history)
@@ -117,7 +119,7 @@ class Triggers:
 
         def start(own: _Primary, number: int) -> Serving:
             make = lambda: self._handler(primary, own.hands)  # noqa: E731 - called in the thread
-            serving = Serving(endpoint, f"trigger-{number}:{self._worker}", [LANE], make, own.hands.spare)
+            serving = Serving(endpoint, f"trigger-{number}:{self._worker}", [self._lane], make, own.hands.spare)
             serving.start()
             return serving
 
