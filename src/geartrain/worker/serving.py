@@ -94,6 +94,11 @@ class Serving:
         """Begin."""
         self._thread.start()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it serves no more."""
+        return self._stopping.is_set() and not self._thread.is_alive()
+
     def request_stop(self) -> None:
         """Take nothing more; returns at once."""
         self._stopping.set()

@@ -45,7 +45,7 @@ class _Primary:
     def _more(self) -> None:
         with self._lock:
             if not self._left:
-                self._threads = [item for item in self._threads if not item.join(0)]
+                self._threads = [item for item in self._threads if not item.ended]
                 self._threads.append(self._start(self, len(self._threads) + 1))
 
     def leave(self) -> list[Serving]:
@@ -106,7 +106,7 @@ class Triggers:
             self._leaving += self._primaries.pop(primary).leave()
         for primary in primaries - self._primaries.keys():
             self._primaries[primary] = self._begin(primary)
-        self._leaving = [item for item in self._leaving if not item.join(0)]
+        self._leaving = [item for item in self._leaving if not item.ended]
 
     def stop(self, deadline: float) -> int:
         """Answer what was taken; how many calls are still executed at a time of `time.monotonic`."""

@@ -12,6 +12,7 @@ from geartrain import CommandError, Dialect, GearsBuilder, call_next, createFutu
 from geartrain.registry import Store
 from geartrain.registry.executions import Executions, State
 from geartrain.wire import Endpoint, access
+from support.calls import Raw, wait_blocked
 from support.waiting import wait_for
 
 GEARS = Dialect.REDISGEARS_1_2
@@ -117,7 +118,9 @@ def wait_for_release(record):
 def test_triggers_run_at_the_same_time(served):
     """Three of them."""
     place = served
-    place.register(commands().foreach(lambda _: execute("INCR", "in")).map(wait_for_release), trigger="w", dialect=GEARS)
+    place.register(
+        commands().foreach(lambda _: execute("INCR", "in")).map(wait_for_release), trigger="w", dialect=GEARS
+    )
     place.start()
     callers = [Caller(place, "w", str(number)) for number in range(3)]
     wait_for(lambda: len([item for item in Executions(place.link).all() if item.status is State.RUNNING]) == 3)
@@ -128,17 +131,18 @@ def test_triggers_run_at_the_same_time(served):
 def test_in_order_they_run_one_by_one(served):
     """With `inorder`, in the order in which they came."""
     place = served
-    place.register(
-        commands().map(lambda x: execute("RPUSH", "seen", x[1])), trigger="o", mode="async_local", inorder=True, dialect=GEARS
-    )
+    steps = commands().map(wait_for_release).map(lambda word: execute("RPUSH", "seen", word))
+    place.register(steps, trigger="o", mode="async_local", inorder=True, dialect=GEARS)
     place.start()
-    callers = []
-    for number in range(20):
-        callers.append(Caller(place, "o", str(number)))
-        wait_for(lambda: place.link.call("LLEN", "seen") > 0 or True)
-        time.sleep(0.002)
-    replies = [caller.result() for caller in callers]
-    assert sorted(replies, key=lambda reply: int(reply[0])) == [[str(number)] for number in range(1, 21)]
+    callers = [Raw(Endpoint(place.url).address.port) for _ in range(6)]
+    for number, caller in enumerate(callers):
+        caller.send("RG.TRIGGER", "o", str(number))
+        wait_blocked(place.link, caller)
+    place.link.call("SET", "release", 1)
+    assert [caller.receive() for caller in callers] == [[str(number).encode()] for number in range(1, 7)]
+    assert place.link.call("LRANGE", "seen", 0, -1) == list("012345")
+    for caller in callers:
+        caller.close()
 
 
 FUTURES = []
