@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from geartrain.errors import FlatError, PauseRegistration, StepError, message_of
+from geartrain.errors import Aborted, FlatError, PauseRegistration, StepError, message_of
 from geartrain.pipeline.describe import user_lines
 
 
@@ -35,6 +35,9 @@ class RecordError:
         if isinstance(cause, FlatError):
             pauses = isinstance(cause, PauseRegistration)
             return cls(message, (), message_of(cause), flat=True, pauses=pauses)
+        if isinstance(cause, Aborted):
+            # Where it was is chance.
+            return cls(message_of(cause), (), message_of(cause), flat=True)
         lines = tuple(user_lines(cause))
         return cls(message, lines, lines[-1].rstrip("\n"))
 

@@ -87,7 +87,7 @@ def test_what_a_step_raises_is_an_error_reply(served):
     place = served
     name = place.register(commands().map(lambda x: int(x[1])), trigger="int", dialect=GEARS)
     place.start()
-    with pytest.raises(CommandError, match="Traceback.*ValueError: invalid literal"):
+    with pytest.raises(CommandError, match=r"Traceback.*ValueError: invalid literal"):
         trigger(place, "int", "x")
     assert trigger(place, "int", "7") == ["7"]
     place.wait_info(name, lambda info: (info.triggered, info.succeeded, info.failed) == (2, 1, 1))
