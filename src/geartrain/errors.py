@@ -4,13 +4,13 @@
     ├── ArgumentError            a call with a wrong argument (also a ValueError)
     ├── ScriptError              the user's script raised while it was being run
     ├── StepError                a step raised: which step, which record, the user's traceback
-    ├── FlatError                raised by flat_error(): its message alone is the execution's error
     ├── CommandError             the server answered a command with an error
     ├── ForeignShard             mode='async_local', atomic(): a key of another shard (also a ValueError)
     ├── FlatError                flat_error(): its message is the error, without a traceback
     │   └── PauseRegistration    the same, and the registration whose function raised it is paused
     ├── RgError                  an RG.* command was called wrongly, or cannot be done
     ├── NeedsModule              something that only the server module can do
+    ├── RequirementsError        what a session needs cannot be installed, or is not where it has to be
     ├── ServerUnavailable        no connection, or the server cannot serve now (also a ConnectionError)
     ├── RegistryError
     │   ├── UnknownRegistration  no registration (or session) of that name
@@ -63,10 +63,6 @@ class StepError(GeartrainError):
         where = f" on record {record}" if record is not None else ""
         super().__init__(f"{step} raised {type(cause).__name__}: {message_of(cause)}{where}")
         self.__cause__ = cause
-
-
-class FlatError(GeartrainError):
-    """Raised by `flat_error(message)`: among an execution's errors stands the message, without a traceback."""
 
 
 def message_of(error: BaseException) -> str:
@@ -129,7 +125,7 @@ class ForeignShard(GeartrainError, ValueError):
 
 
 class FlatError(GeartrainError):
-    """What `flat_error(message)` raises: the message alone is the error, without a traceback."""
+    """Raised by `flat_error(message)`: among an execution's errors stands the message, without a traceback."""
 
 
 class PauseRegistration(FlatError):
@@ -141,6 +137,18 @@ class PauseRegistration(FlatError):
 
 class NeedsModule(GeartrainError):
     """Something that only the server module can do; the message says how to load it."""
+
+
+class RequirementsError(GeartrainError):
+    """What a session needs cannot be installed here, or is not installed where it has to be.
+
+    Attributes:
+        output: what pip said, its last 20,000 characters; '' where pip did not run.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        self.output = output
+        super().__init__(message)
 
 
 class ServerUnavailable(GeartrainError, ConnectionError):

@@ -16,6 +16,7 @@ from typing import Self
 from geartrain.builder import RunRequest, hosted
 from geartrain.client.host import SessionHost
 from geartrain.client.info import RegistrationDetails, RegistrationInfo, all_infos, details
+from geartrain.client.needs import Needs, needs_of
 from geartrain.client.outcome import Outcome
 from geartrain.client.scripts import Script, executed, modules_of, own_modules
 from geartrain.client.submitting import SessionTerms, prepared
@@ -60,6 +61,9 @@ class Client:
         session: str | None = None,
         dialect: Dialect = Dialect.GEARTRAIN,
         terms: SessionTerms | None = None,
+        *,
+        requirements: Iterable[str] = (),
+        reinstall: bool = False,
     ) -> Outcome:
         """Run a script in this process and submit what it registers.
 
@@ -68,13 +72,15 @@ class Client:
             session: the session's name; None: the script's name without directory and extension.
             dialect: the record format and the defaults that the script expects.
             terms: a description, and what becomes of a session that is there already; None: it is upgraded.
+            requirements, reinstall: as `execute`.
 
         Raises:
             ArgumentError: there is no such file, or the name is none for a session; the terms do not allow it.
-            ScriptError, NeedsModule, CodeError: as `execute`.
+            ScriptError, NeedsModule, CodeError, RequirementsError: as `execute`.
         """
         source = _read(path)
         name = session if session is not None else session_name(path)
+        terms = self._with_needs(terms, requirements, reinstall=reinstall)
         return self.execute(source, session=name, path=os.fspath(path), dialect=dialect, terms=terms)
 
     def execute(
@@ -86,6 +92,8 @@ class Client:
         dialect: Dialect = Dialect.GEARTRAIN,
         terms: SessionTerms | None = None,
         on_run: Callable[[RunRequest], None] | None = None,
+        requirements: Iterable[str] = (),
+        reinstall: bool = False,
     ) -> Outcome:
         """Run a script's source in this process; its `run()` calls execute, what it registers is submitted.
 
@@ -102,16 +110,22 @@ class Client:
             dialect: the record format and the defaults that the script expects.
             terms: a description, and what becomes of a session that is there already; None: it is upgraded.
             on_run: called before each `run()` is executed.
+            requirements: packages that its functions import, as pip takes them (`requests>=2`). Workers get an
+                environment that has them (docs/howto/requirements.md); the script itself runs here, and imports what is
+                installed here.
+            reinstall: these packages are to be installed anew, in their latest versions; other sessions keep theirs.
 
         Raises:
             ScriptError: the script raised; its `trace` is the script's traceback.
             NeedsModule: it asked for what only the server module can do.
             CodeError: what it registers cannot be pickled.
-            ArgumentError: the name is none for a session; the terms do not allow it.
+            ArgumentError: the name is none for a session; the terms do not allow it; pip would not understand the
+                requirements.
+            RequirementsError: `mode='sync'`, and the server's Python lacks some of the requirements.
         """
-        dialect, terms = Dialect(dialect), terms or SessionTerms()
+        dialect, terms = Dialect(dialect), self._with_needs(terms, requirements, reinstall=reinstall)
         script = Script(source, path)
-        host = self._host(self._named(session, dialect), dialect, lambda: modules_of(script), on_run)
+        host = self._host(self._named(session, dialect), dialect, lambda: modules_of(script), terms, on_run)
         check(self._store.link, host.outcome.session, terms.terms)
         with self._in_place(host) as context, executed(script) as modules:
             context.flush()
@@ -121,7 +135,11 @@ class Client:
 
     @contextmanager
     def session(
-        self, name: str, dialect: Dialect = Dialect.GEARTRAIN, by_value: Iterable[ModuleType] = ()
+        self,
+        name: str,
+        dialect: Dialect = Dialect.GEARTRAIN,
+        by_value: Iterable[ModuleType] = (),
+        requirements: Iterable[str] = (),
     ) -> Iterator[Outcome]:
         """Submit what this block registers as the session `name`; `run()` and `execute()` work in it too.
 
@@ -136,17 +154,19 @@ class Client:
             dialect: the record format and the defaults of the block.
             by_value: modules that workers do not have: their functions travel with the code. Those in the directory of
                 the running program are among them anyway.
+            requirements: as `execute`.
 
         Raises:
             NeedsModule: the block asked for what only the server module can do.
             CodeError: what it registers cannot be pickled.
+            ArgumentError, RequirementsError: as `execute`.
         """
-        lacking = list(by_value)
-        host = self._host(name, dialect, lambda: _modules_of_program(lacking))
+        lacking, terms = list(by_value), self._with_needs(None, requirements)
+        host = self._host(name, dialect, lambda: _modules_of_program(lacking), terms)
         with self._in_place(host) as context:
             yield host.outcome
             context.flush()
-            self._submit(host, _modules_of_program(lacking), Script("", _BY_PROGRAM))
+            self._submit(host, _modules_of_program(lacking), Script("", _BY_PROGRAM), terms)
             host.finish()
 
     # -- registrations -------------------------------------------------------------------------------------------------
@@ -260,11 +280,22 @@ class Client:
         session: str,
         dialect: Dialect,
         modules: Callable[[], Iterable[ModuleType]],
+        terms: SessionTerms,
         on_run: Callable[[RunRequest], None] | None = None,
     ) -> SessionHost:
         if not isinstance(session, str) or not _NAME.fullmatch(session):
             raise ArgumentError(f"session: {session!r} is no name: write 1 to 200 characters without spaces and braces")
-        return SessionHost(session, self.endpoint, Dialect(dialect), modules, on_run)
+        needs = Needs(terms.requirements, terms.environment)
+        return SessionHost(session, self.endpoint, Dialect(dialect), modules, on_run, needs)
+
+    def _with_needs(
+        self, terms: SessionTerms | None, requirements: Iterable[str], *, reinstall: bool = False
+    ) -> SessionTerms:
+        terms = terms or SessionTerms()
+        needs = needs_of(requirements, lambda: self._store.environments(), reinstall=reinstall)  # noqa: PLW0108 - connects
+        if not needs.requirements:
+            return terms
+        return replace(terms, requirements=needs.requirements, environment=needs.environment)
 
     @contextmanager
     def _in_place(self, host: SessionHost) -> Iterator[Context]:
@@ -278,10 +309,8 @@ class Client:
             enter(before)
             context.close()
 
-    def _submit(
-        self, host: SessionHost, modules: Iterable[ModuleType], script: Script, terms: SessionTerms | None = None
-    ) -> None:
-        outcome, terms = host.outcome, terms or SessionTerms()
+    def _submit(self, host: SessionHost, modules: Iterable[ModuleType], script: Script, terms: SessionTerms) -> None:
+        outcome = host.outcome
         if not host.requests:
             if terms.empties:
                 self._remove(terms.terms.sessions(outcome.session))

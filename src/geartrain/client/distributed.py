@@ -53,12 +53,20 @@ class Distributed:
         endpoint: the cluster.
         dialect: the record format.
         modules: gives the modules that workers may lack.
+        environment: whose workers may help (`geartrain.environments`).
     """
 
-    def __init__(self, endpoint: Endpoint, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]]) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        modules: Callable[[], Iterable[ModuleType]],
+        environment: str = "",
+    ) -> None:
         self._endpoint = endpoint
         self._dialect = dialect
         self._modules = modules
+        self._environment = environment
 
     def run(self, request: RunRequest) -> Collected:
         """The results of a run, and the errors of single records; raises as `SessionHost.run`."""
@@ -82,7 +90,8 @@ class Distributed:
     def _helpers(self, link: Access) -> int:
         """How many workers there are that could help."""
         try:
-            return sum(member.python == PYTHON for member in live(link).values())
+            able = (PYTHON, self._environment)
+            return sum((member.python, member.environment) == able for member in live(link).values())
         except CommandError as error:
             logger.info("run(): there may be workers, but who calls may not ask: %s", error)
             return 0
@@ -91,7 +100,7 @@ class Distributed:
     def _delegated(self, link: Access, job: Job, helpers: int) -> Iterator[Delegation | None]:
         """The job, given to workers; None: there is none, or they could not run it."""
         try:
-            delegation = Delegation(link, job, self._modules()) if helpers else None
+            delegation = Delegation(link, job, self._modules(), self._environment) if helpers else None
         except (CodeError, CommandError) as error:
             logger.info("run(): workers cannot help: %s", error)
             delegation = None

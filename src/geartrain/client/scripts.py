@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from geartrain.errors import NeedsModule, ScriptError, ServerUnavailable
+from geartrain.errors import NeedsModule, RequirementsError, ScriptError, ServerUnavailable
 from geartrain.pipeline.describe import user_trace
 from geartrain.runtime.names import NAMES, installed
 
@@ -56,7 +56,7 @@ def executed(script: Script) -> Iterator[list[ModuleType]]:
 
     Raises:
         ScriptError: the script raised, or ended itself.
-        ServerUnavailable, NeedsModule: raised by the script's calls; no fault of its own.
+        ServerUnavailable, NeedsModule, RequirementsError: raised by the script's calls; no fault of its own.
     """
     module = ModuleType(script.module)
     module.__dict__.update(NAMES, __file__=script.path, __builtins__=__builtins__)
@@ -117,7 +117,7 @@ def _importable(directory: Path | None) -> Iterator[None]:
 def _execute(script: Script, module: ModuleType) -> None:
     try:
         exec(_compiled(script), module.__dict__)  # noqa: S102 - running the user's script is what this is for
-    except (ServerUnavailable, NeedsModule):
+    except (ServerUnavailable, NeedsModule, RequirementsError):
         raise
     except SystemExit as error:
         code = "" if error.code is None else f" with {error.code!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from geartrain.errors import FlatError, StepError, message_of
+from geartrain.errors import FlatError, PauseRegistration, StepError, message_of
 from geartrain.pipeline.describe import user_lines
 
 
@@ -18,12 +18,14 @@ class RecordError:
         lines: the user's traceback; the last line (or lines) is the exception itself.
         last: the exception alone, for example `ValueError: no price`; that of `flat_error`, its message alone.
         flat: it is to be shown as `last`, whatever else is asked for.
+        pauses: it asks that the registration be paused.
     """
 
     message: str
     lines: tuple[str, ...]
     last: str
     flat: bool = False
+    pauses: bool = False
 
     @classmethod
     def of(cls, error: BaseException) -> RecordError:
@@ -31,7 +33,8 @@ class RecordError:
         cause = error.__cause__ or error if isinstance(error, StepError) else error
         message = str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {message_of(error)}"
         if isinstance(cause, FlatError):
-            return cls(message, (), message_of(cause), flat=True)
+            pauses = isinstance(cause, PauseRegistration)
+            return cls(message, (), message_of(cause), flat=True, pauses=pauses)
         lines = tuple(user_lines(cause))
         return cls(message, lines, lines[-1].rstrip("\n"))
 

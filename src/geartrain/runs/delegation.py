@@ -63,12 +63,14 @@ class Delegation:
         link: a connection.
         job: what each shard is to do.
         by_value: modules that workers may lack.
+        environment: whose workers may do it.
 
     Raises:
         CodeError: the job cannot be pickled.
     """
 
-    def __init__(self, link: Access, job: Job, by_value: Iterable[ModuleType]) -> None:
+    def __init__(self, link: Access, job: Job, by_value: Iterable[ModuleType], environment: str = "") -> None:
+        self._tasks = keys.run_tasks(PYTHON, environment)
         self.run = secrets.token_hex(8)
         try:
             blob = dumps(job, by_value)
@@ -100,11 +102,11 @@ class Delegation:
         ticket = Ticket(self.run, part, attempt, share)
         link.pipeline(
             [
-                ("RPUSH", keys.run_tasks(PYTHON), ticket.to_json()),
-                ("PEXPIRE", keys.run_tasks(PYTHON), milliseconds(RUN_TTL)),
+                ("RPUSH", self._tasks, ticket.to_json()),
+                ("PEXPIRE", self._tasks, milliseconds(RUN_TTL)),
             ]
         )
-        kind, blob = _Waiting(link, ticket, stopped).reply()
+        kind, blob = _Waiting(link, ticket, stopped, self._tasks).reply()
         match kind:
             case Reply.RESULTS:
                 collected: Collected = pickle.loads(blob)  # noqa: S301 - its signature has been checked
@@ -124,8 +126,9 @@ class Delegation:
 class _Waiting:
     """The client's wait for one reply."""
 
-    def __init__(self, link: Access, ticket: Ticket, stopped: Callable[[], bool]) -> None:
+    def __init__(self, link: Access, ticket: Ticket, stopped: Callable[[], bool], tasks: bytes) -> None:
         self._link = link
+        self._tasks = tasks
         self._ticket = ticket
         self._stopped = stopped
         self._begun = self._kept = time.monotonic()
@@ -171,7 +174,7 @@ class _Waiting:
 
     def _withdraw(self) -> bool:
         """Take the ticket back; whether nobody had taken it."""
-        return bool(self._link.call("LREM", keys.run_tasks(PYTHON), 0, self._ticket.to_json()))
+        return bool(self._link.call("LREM", self._tasks, 0, self._ticket.to_json()))
 
 
 def _checked(ticket: Ticket, said: dict[str, str], blob: bytes) -> tuple[Reply, bytes]:

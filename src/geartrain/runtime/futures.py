@@ -9,11 +9,14 @@ import math
 from collections.abc import Coroutine
 from typing import Any, NoReturn
 
-from geartrain.errors import ArgumentError, FlatError
+from geartrain.errors import ArgumentError, FlatError, PauseRegistration
 from geartrain.pipeline import Future
 from geartrain.pipeline import Future as gearsFuture
 from geartrain.runtime import background
 from geartrain.runtime.context import current, has_no_context
+
+_PAUSE = "PAUSE"
+"""RedisGears' word; nothing behind this looks at messages."""
 
 
 def createFuture() -> Future:
@@ -70,10 +73,13 @@ def isAsyncAllow() -> bool:
 def flat_error(msg: str) -> NoReturn:
     """Fail; among the errors of the execution stands the message as it is, without a traceback.
 
+    A message that begins with `PAUSE` pauses the registration, where the records come from streams.
+
     Raises:
-        FlatError: always.
+        FlatError: always; a PauseRegistration for such a message.
     """
-    raise FlatError(str(msg))
+    message = str(msg)
+    raise PauseRegistration(message) if message.startswith(_PAUSE) else FlatError(message)
 
 
 def _future(call: str, value: object) -> Future:

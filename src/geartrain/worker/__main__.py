@@ -8,6 +8,9 @@
 | `GEARTRAIN_SECRET` | the secret that code is signed with, if any |
 | `GEARTRAIN_SUPERVISOR_FD` | the socket to the supervisor (`worker/parent.py`), if there is one |
 
+`--environment NAME` says that its interpreter is that of an environment (`geartrain.environments`): it serves the
+registrations of sessions with these requirements, and no others. Workers start such processes themselves.
+
 Exit codes: 0 after a clean stop (SIGTERM, SIGINT, or the supervisor's end), 1 after an error, which the log tells.
 """
 
@@ -29,6 +32,7 @@ from geartrain.errors import ArgumentError, GeartrainError, ServerUnavailable
 from geartrain.runtime import names
 from geartrain.wire import Endpoint, topology_of
 from geartrain.worker.child import ID_VARIABLE, SETTINGS_VARIABLE
+from geartrain.worker.environments import ENVIRONMENT_OPTION
 from geartrain.worker.parent import Parent
 from geartrain.worker.policy import backoff
 from geartrain.worker.service import Service
@@ -45,11 +49,12 @@ def main() -> int:
         names.install()
         parent = Parent.from_environment(settings.stop_deadline + GRACE)
         name = os.environ.pop(ID_VARIABLE, None)
+        environment = _environment(sys.argv[1:])
         if parent is not None:
             parent.follow()
         endpoint = _endpoint()
         _wait_for(endpoint)
-        worker = Worker(endpoint, settings, name, on_ready=parent.ready if parent else None)
+        worker = Worker(endpoint, settings, name, parent.ready if parent else None, environment)
         _log_as(worker.id)
         service = Service(endpoint, settings)
         _stop_on_signals(worker, service, settings.stop_deadline + GRACE / 2)
@@ -78,6 +83,15 @@ def _end() -> NoReturn:
     """End this process now, with what has been logged."""
     logging.shutdown()
     os._exit(0)
+
+
+def _environment(arguments: list[str]) -> str:
+    match arguments:
+        case []:
+            return ""
+        case [option, name] if option == ENVIRONMENT_OPTION and name:
+            return name
+    raise ArgumentError(f"{' '.join(arguments)!r} : a worker takes no arguments but {ENVIRONMENT_OPTION} NAME")
 
 
 def _endpoint() -> Endpoint:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from geartrain.errors import Aborted, ServerUnavailable
-from geartrain.runtime import Context
+from geartrain.runtime import Context, collect
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.execution import Source, begin
+from geartrain.worker.execution import RecordsFailed, Source, bind
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.seats import Running
 
@@ -27,7 +27,9 @@ def execute_kept(
     try:
         try:
             seat.running = running
-            begin(source, batch, deployment, context)
+            # Whether it is a cluster is known from the first connection on.
+            _ = context.link
+            bind(source, batch, deployment, context)
             if records is None:
                 records = source.records_now(batch, deployment, context)
             count = len(records)
@@ -48,8 +50,8 @@ def execute_kept(
 def run(running: Running, records: list[Any]) -> None:
     """Run records through the pipeline, to their last effect."""
     running.records = iter(records)
-    try:
-        running.results = running.deployment.pipeline(running.records, running.context)
-    finally:
-        # Also where a step raised: what earlier records of the batch did must have happened.
-        running.context.flush()
+    deployment = running.deployment
+    results, errors = collect(deployment.pipeline, deployment.tail_calls, running.records, running.context)
+    running.results = results
+    if errors:
+        running.error = RecordsFailed(errors)
