@@ -14,7 +14,7 @@ import redis
 from support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from geartrain.server import EmbeddedServer
 
@@ -28,9 +28,9 @@ def client(server: EmbeddedServer, protocol: int = 2) -> redis.Redis:
 
 
 @contextmanager
-def service(url: str, name: str = "tested") -> Iterator[subprocess.Popen[bytes]]:
+def service(url: str, name: str = "tested", more: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m geartrain.rg` for a server, without a worker beside it; killed after the block."""
-    env = {**os.environ, "GEARTRAIN_URL": url, "GEARTRAIN_WORKER_ID": name}
+    env = {**os.environ, "GEARTRAIN_URL": url, "GEARTRAIN_WORKER_ID": name, **(more or {})}
     process = subprocess.Popen([sys.executable, "-u", "-P", "-m", "geartrain.rg"], env=env, stdin=subprocess.DEVNULL)
     try:
         yield process

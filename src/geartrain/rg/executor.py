@@ -28,6 +28,7 @@ from geartrain.registry import profiles
 from geartrain.registry.executions import Executions, Kept, Limits, State, Yield, plan_of
 from geartrain.resp3 import Error, Status, encode, encode_array
 from geartrain.rg.messages import ABORTED, FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
+from geartrain.runtime import names
 from geartrain.wire import access
 
 logger = logging.getLogger("geartrain.rg")
@@ -227,6 +228,7 @@ def main() -> None:
     """Run tasks until the service has ended."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s executor: %(message)s")
     logging.getLogger("geartrain").setLevel(logging.INFO)
+    names.install()
     # Taken out: what user code starts is no executor.
     connection = Connection(int(os.environ.pop(FD_VARIABLE)))
     Executor(os.environ[URL_VARIABLE], connection, os.environ.pop(OWNER_VARIABLE)).run()

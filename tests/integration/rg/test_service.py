@@ -107,7 +107,9 @@ def test_any_node_of_a_cluster_gives_results_of_all_shards(cluster_flavour, make
     """And tells of the others; what is registered on one is seen on all."""
     cluster = make_cluster(cluster_flavour, module=OPTIONS)
     start_worker(cluster.url)
-    shared = redis.RedisCluster.from_url(cluster.url.replace("redis+cluster", "redis").split(",")[0], decode_responses=True)
+    shared = redis.RedisCluster.from_url(
+        cluster.url.replace("redis+cluster", "redis").split(",")[0], decode_responses=True
+    )
     for number in range(30):
         shared.set(f"k:{number}", number)
     nodes = [node for node in shared.get_primaries()]
