@@ -9,6 +9,10 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
+# The clients of RedisGears that tests start, with what they need: in environments of their own, as they need old packages.
+CLIENTS := $(VENV)/clients
+CLIENTS_STAMP := $(CLIENTS)/.installed
+
 # Patient with a slow network.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --timeout 120 --retries 8
 
@@ -23,7 +27,7 @@ SANITIZE ?= address,undefined
 
 .PHONY: setup demo demo-cluster test test-native test-sanitize lint format bench clean
 
-setup: $(STAMP)
+setup: $(STAMP) $(CLIENTS_STAMP)
 	@echo "setup: $(VENV) is ready"
 
 $(BIN)/python:
@@ -40,13 +44,28 @@ $(STAMP): pyproject.toml $(NATIVE) | $(BIN)/python
 	@$(PIP) check
 	@touch $(STAMP)
 
+# client: what users have on their side. server: geartrain as it is in $(VENV), and what scripts import in the server.
+# wheels: what sessions require.
+$(CLIENTS_STAMP): $(wildcard tests/clients/*.txt) | $(STAMP)
+	@echo "setup: installing clients of RedisGears into $(CLIENTS) (a quarter of a minute)"
+	@rm -rf $(CLIENTS)
+	@$(BIN)/python -m venv --without-pip $(CLIENTS)/client
+	@$(PIP) --python $(CLIENTS)/client/bin/python install --quiet -r tests/clients/client.txt
+	@$(BIN)/python -m venv --without-pip $(CLIENTS)/server
+	@$(PIP) --python $(CLIENTS)/server/bin/python install --quiet --no-deps -r tests/clients/server.txt
+	@packages=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+		echo "import site; site.addsitedir('$$packages')" \
+		> "$$($(CLIENTS)/server/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/geartrain-beside.pth"
+	@$(PIP) download --quiet --dest $(CLIENTS)/wheels -r tests/clients/wheels.txt
+	@touch $@
+
 demo: $(STAMP)
 	@$(BIN)/python examples/shop/demo.py
 
 demo-cluster: $(STAMP)
 	@$(BIN)/python examples/cluster/demo.py
 
-test: $(STAMP)
+test: $(STAMP) $(CLIENTS_STAMP)
 	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadscope $(ARGS)
 
 # Each tests/native/*.c is a program with all of native/*.c in it. `make SANITIZE= test-native`: without sanitizers.

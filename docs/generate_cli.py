@@ -10,6 +10,7 @@ import click
 
 from geartrain.cli.app import app
 from geartrain.config import DEFAULT_URL, URL_VARIABLE
+from geartrain.environments import DIRECTORY_VARIABLE, WHEELS_VARIABLE
 from geartrain.server.module import MODULE_VARIABLE
 
 PAGE = Path(__file__).with_name("reference") / "cli.md"
@@ -34,6 +35,8 @@ _HEAD = f"""\
 | `{URL_VARIABLE}` | the server, where `--url` is not given; without both, `{DEFAULT_URL}` |
 | `GEARTRAIN_SECRET` | signs what is registered; workers that have it run only what is signed with it |
 | `{MODULE_VARIABLE}` | the server module's file, instead of the installed one |
+| `{DIRECTORY_VARIABLE}` | where workers make environments for requirements, instead of the user's cache |
+| `{WHEELS_VARIABLE}` | a folder of wheels that workers install requirements from, instead of an index |
 | `GEARTRAIN_DEBUG` | when set, errors come with their tracebacks |
 
 A URL is `redis://[user:password@]host[:port][/db]`, `rediss://...` for TLS, `unix:///path/to/socket[?db=N]` or

@@ -87,6 +87,20 @@ static PyObject *call_function(const Invocation *outer, Hook *hook, RedisModuleS
     return result;
 }
 
+static void pass_on(const Invocation *now, int as_client, RedisModuleString **argv, int argc, Next *next) {
+    next->reply = call_original(now, as_client, argv, argc, NULL);
+    int number = errno;
+    int failed = next->reply == NULL || RM_CallReplyType(next->reply) == REDISMODULE_REPLY_ERROR;
+    if (failed && foreign_is(number)) {
+        /* The server's own words for it say too little. */
+        next->error = foreign_text(now->ctx, number, RM_StringPtrLen(argv[0], NULL), argv + 1, (size_t)(argc - 1));
+        if (next->reply != NULL) RM_FreeCallReply(next->reply);
+        next->reply = NULL;
+    } else if (next->reply == NULL) {
+        next->error = refusal_text(number);
+    }
+}
+
 /* What comes after a hook, `now->hook`. */
 static void go_on(const Invocation *now, int as_client, RedisModuleString **args, size_t count, Next *next) {
     RedisModuleString *few[FEW], **argv = count < FEW ? few : RM_Alloc((count + 1) * sizeof *argv);
@@ -99,10 +113,7 @@ static void go_on(const Invocation *now, int as_client, RedisModuleString **args
         next->value = call_function(now, hook, argv, (int)count + 1, &next->error);
     } else {
         next->error = foreign_several(now->ctx, RM_StringPtrLen(argv[0], NULL), args, count);
-        if (next->error == NULL) {
-            next->reply = call_original(now, as_client, argv, (int)count + 1, NULL);
-            if (next->reply == NULL) next->error = refusal_text(errno);
-        }
+        if (next->error == NULL) pass_on(now, as_client, argv, (int)count + 1, next);
     }
     if (argv != few) RM_Free(argv);
 }

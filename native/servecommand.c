@@ -35,7 +35,7 @@ static int find(RedisModuleCtx *ctx, RedisModuleString *id, Call **call) {
 static int answer_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     Call *call;
     size_t length;
-    if (argc != 3) return RM_WrongArity(ctx);
+    if (argc < 3) return RM_WrongArity(ctx);
     if (!find(ctx, argv[1], &call)) return REDISMODULE_OK;
     const char *bytes = RM_StringPtrLen(argv[2], &length);
     const char *wrong = resp_check(bytes, length);
@@ -45,7 +45,9 @@ static int answer_command(RedisModuleCtx *ctx, RedisModuleString **argv, int arg
         if (call != NULL) calls_end(call, NULL, MALFORMED);
         return RM_ReplyWithError(ctx, message);
     }
-    return RM_ReplyWithLongLong(ctx, call != NULL && calls_end(call, argv[2], NULL));
+    int arrived = call != NULL && calls_end(call, argv[2], NULL);
+    /* What SERVE takes stands behind the answer. */
+    return argc > 3 ? serve_command(ctx, argv + 2, argc - 2) : RM_ReplyWithLongLong(ctx, arrived);
 }
 
 static int return_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {

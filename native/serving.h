@@ -2,6 +2,8 @@
  *
  *   SERVE timeout-ms lane [lane]...   the next call of the first of these lanes that has one; null after that time (0: never)
  *   ANSWER id blob                    1; 0: its client has gone, or there is no such call
+ *   ANSWER id blob timeout-ms lane... as ANSWER and then SERVE, and the reply is that of SERVE: a worker that is told both
+ *                                     replies wakes up twice, at the price of a fifth of a trigger's time
  *   RETURN id                         1; 0 likewise: back to the front of its lane
  *   CALL lane arg...                  a call of one's own; its answer
  *

@@ -266,6 +266,7 @@ void sync_at_depth(int depth) {
 void sync_info(RedisModuleInfoCtx *ctx) {
     RM_InfoAddFieldCString(ctx, "sync", reason == NULL ? "ok" : reason);
     RM_InfoAddFieldCString(ctx, "sync_python", python_version());
+    RM_InfoAddFieldCString(ctx, "sync_executable", python_executable());
     RM_InfoAddFieldLongLong(ctx, "sync_interpreter_running", python_started());
     RM_InfoAddFieldULongLong(ctx, "sync_functions_loaded", loaded_count);
     RM_InfoAddFieldULongLong(ctx, "sync_functions_refused", failed_count);

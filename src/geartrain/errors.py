@@ -8,7 +8,9 @@
     ├── ForeignShard             mode='async_local', atomic(): a key of another shard (also a ValueError)
     ├── FlatError                flat_error(): its message is the error, without a traceback
     │   └── PauseRegistration    the same, and the registration whose function raised it is paused
+    ├── RgError                  an RG.* command was called wrongly, or cannot be done
     ├── NeedsModule              something that only the server module can do
+    ├── RequirementsError        what a session needs cannot be installed, or is not where it has to be
     ├── ServerUnavailable        no connection, or the server cannot serve now (also a ConnectionError)
     ├── RegistryError
     │   ├── UnknownRegistration  no registration (or session) of that name
@@ -95,6 +97,10 @@ class CommandError(GeartrainError):
         return self.reply.startswith("ERR unknown command")
 
 
+class RgError(GeartrainError):
+    """An RG.* command cannot be done; its client gets the message."""
+
+
 class ForeignShard(GeartrainError, ValueError):
     """A command on a key of another shard than the one that mode='async_local', or a block of atomic(), is bound to.
 
@@ -119,7 +125,7 @@ class ForeignShard(GeartrainError, ValueError):
 
 
 class FlatError(GeartrainError):
-    """What `flat_error(message)` raises: the message alone is the error, without a traceback."""
+    """Raised by `flat_error(message)`: among an execution's errors stands the message, without a traceback."""
 
 
 class PauseRegistration(FlatError):
@@ -131,6 +137,18 @@ class PauseRegistration(FlatError):
 
 class NeedsModule(GeartrainError):
     """Something that only the server module can do; the message says how to load it."""
+
+
+class RequirementsError(GeartrainError):
+    """What a session needs cannot be installed here, or is not installed where it has to be.
+
+    Attributes:
+        output: what pip said, its last 20,000 characters; '' where pip did not run.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        self.output = output
+        super().__init__(message)
 
 
 class ServerUnavailable(GeartrainError, ConnectionError):

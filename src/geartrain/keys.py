@@ -13,13 +13,15 @@
 | `workers` | hash | worker id -> JSON with its expiry | workers | at stop, or expired |
 | `remains` | set | ids that were unregistered and may have left something | unregister, submit | when that is gone |
 | `tags` | set | hash tags that the server modules of a cluster's shards have used | workers, submit | never |
+| `profile:<session>` | string | what cProfile has counted (`ProfileExecutions`) | executors | a reset, or by TTL |
+| `environments` | hash | name of an environment -> JSON list of its requirements | submit | never |
 | `config` | hash | what `gearsConfigGet` reads | users | never |
 | `sequence` | string | counts what has ids of the dialect `redisgears-1.2` | submit, workers, `run()` | never |
 | `executions` | zset | execution id -> its number | `run()`, workers | with the last one |
 | `executions-of:<id>` | zset | those of one registration | workers | the same |
 | `execution:<execution>` | hash | status, results, errors, plan | `run()`, workers | pushed out by newer ones |
 | `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
-| `tasks:<python>` | list | tickets: parts of `run()` that wait for a worker | `run()` | when taken, or by TTL |
+| `tasks:<python>`, `...:<environment>` | list | parts of `run()` for a worker | `run()` | when taken, or by TTL |
 | `run:<run>` | hash | the pickled job of a `run()`, its signature | `run()` | at its end, or by TTL |
 | `claim:<run>:<part>-<try>` | string | the worker that does this part | workers | when it is done, or by TTL |
 
@@ -66,6 +68,7 @@ WORKERS = _REGISTRY + b"workers"
 CONFIG = _REGISTRY + b"config"
 REMAINS = _REGISTRY + b"remains"
 TAGS = _REGISTRY + b"tags"
+ENVIRONMENTS = _REGISTRY + b"environments"
 SEQUENCE = _REGISTRY + b"sequence"
 EXECUTIONS = _REGISTRY + b"executions"
 EXECUTION = _REGISTRY + b"execution:"
@@ -92,6 +95,11 @@ def streams(registration: str) -> bytes:
     return _REGISTRY + b"streams:" + registration.encode()
 
 
+def profile(session: str) -> bytes:
+    """What cProfile has counted in the executions of a session."""
+    return _REGISTRY + b"profile:" + session.encode()
+
+
 def execution(execution_id: str) -> bytes:
     """What is kept of one execution."""
     return EXECUTION + execution_id.encode()
@@ -107,9 +115,9 @@ def wake(worker: str) -> bytes:
     return _REGISTRY + b"wake:" + worker.encode()
 
 
-def run_tasks(python: str) -> bytes:
-    """What waits for workers of this minor version of Python."""
-    return _REGISTRY + b"tasks:" + python.encode()
+def run_tasks(python: str, environment: str = "") -> bytes:
+    """What waits for workers of this minor version of Python, and of that environment."""
+    return _REGISTRY + b"tasks:" + (f"{python}:{environment}" if environment else python).encode()
 
 
 def run_job(run: str) -> bytes:

@@ -77,6 +77,12 @@ def require_module() -> None:
         _missing(str(error), expected=True)
 
 
+def require_client(python: Path) -> None:
+    """Skip the running test, or fail it in CI, where an environment of RedisGears' clients is not installed."""
+    if not python.exists():
+        _missing(f"no {python}: `make setup` installs the clients of RedisGears", expected=True)
+
+
 def _missing(message: str, *, expected: bool) -> NoReturn:
     if os.environ.get("CI") == "true" and expected:
         pytest.fail(message)

@@ -111,6 +111,7 @@ class _Report:
         yield from registry.check_python(held)
         yield from registry.check_signatures(held)
         yield from registry.check_workers(held)
+        yield from registry.check_environments(held)
 
     def _holdings(self, link: Access) -> tuple[registry.Holdings | None, str]:
         """What is registered; or why it cannot be read."""

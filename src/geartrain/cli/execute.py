@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from geartrain.cli.options import dialect_option, json_option, session_option, url_option
+from geartrain.cli.options import dialect_option, json_option, requirements_options, session_option, url_option
 from geartrain.cli.output import print_json
 from geartrain.cli.plain import line, plain
 from geartrain.cli.scripting import script_output, tell_submitted, warn
@@ -23,9 +23,17 @@ _SESSION = "exec"
 @url_option()
 @session_option()
 @dialect_option()
+@requirements_options
 @json_option("the results")
 def command(
-    file: str | None, code: str | None, url: str | None, session: str | None, dialect: Dialect, as_json: bool
+    file: str | None,
+    code: str | None,
+    url: str | None,
+    session: str | None,
+    dialect: Dialect,
+    requirements: list[str],
+    reinstall: bool,
+    as_json: bool,
 ) -> None:
     """Run FILE (or CODE, or standard input) and print the results of its run() calls, one on a line.
 
@@ -35,10 +43,17 @@ def command(
         raise click.UsageError("FILE and -c CODE cannot both be given.")
     with Client(url) as client, script_output(as_json=as_json):
         if file is not None and file != "-":
-            outcome = client.submit_file(file, session, dialect)
+            outcome = client.submit_file(file, session, dialect, requirements=requirements, reinstall=reinstall)
         else:
             source, path = (code, "<command>") if code is not None else (_standard_input(file), "<stdin>")
-            outcome = client.execute(source, session=session or _SESSION, path=path, dialect=dialect)
+            outcome = client.execute(
+                source,
+                session=session or _SESSION,
+                path=path,
+                dialect=dialect,
+                requirements=requirements,
+                reinstall=reinstall,
+            )
     warn(outcome)
     if as_json:
         print_json(_as_json(outcome))

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import click
 
 from geartrain.config import DEFAULT_URL, URL_VARIABLE, Dialect
+from geartrain.environments import read_file
 
-__all__ = ["URL_VARIABLE", "dialect_option", "json_option", "session_option", "url_option"]
+__all__ = ["URL_VARIABLE", "dialect_option", "json_option", "requirements_options", "session_option", "url_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,19 @@ def json_option(what: str) -> Callable[[F], F]:
 def session_option() -> Callable[[F], F]:
     """`--session NAME`, argument `session: str | None`: the name of the session that a script is submitted as."""
     return click.option("--session", metavar="NAME", help="The session's name. [default: the script's name]")
+
+
+def requirements_options(command: F) -> F:
+    """`--requirements FILE --reinstall`, arguments `requirements: list[str]`, `reinstall: bool`."""
+    file = click.option(
+        "--requirements",
+        type=click.Path(exists=True, dir_okay=False),
+        callback=lambda _context, _parameter, value: read_file(value) if value else [],
+        metavar="FILE",
+        help="Packages that its functions import, as in requirements.txt; workers install them.",
+    )
+    anew = click.option("--reinstall", is_flag=True, help="Let workers install these packages anew.")
+    return file(anew(command))
 
 
 def dialect_option() -> Callable[[F], F]:

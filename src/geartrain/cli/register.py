@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from geartrain.cli.options import dialect_option, json_option, session_option, url_option
+from geartrain.cli.options import dialect_option, json_option, requirements_options, session_option, url_option
 from geartrain.cli.output import print_json
 from geartrain.cli.plain import plain
 from geartrain.cli.scripting import script_output, tell_submitted, warn
@@ -18,15 +18,24 @@ from geartrain.errors import GeartrainError
 @url_option()
 @session_option()
 @dialect_option()
+@requirements_options
 @json_option("what changed")
-def command(script: str, url: str | None, session: str | None, dialect: Dialect, as_json: bool) -> None:
+def command(
+    script: str,
+    url: str | None,
+    session: str | None,
+    dialect: Dialect,
+    requirements: list[str],
+    reinstall: bool,
+    as_json: bool,
+) -> None:
     """Run SCRIPT and submit what it registers; workers take it up within a second.
 
     Submitting a session again upgrades it: registrations that are still there take the new code and keep their offsets
     and statistics, new ones start, missing ones are removed.
     """
     with Client(url) as client, script_output(as_json=as_json):
-        outcome = client.submit_file(script, session, dialect)
+        outcome = client.submit_file(script, session, dialect, requirements=requirements, reinstall=reinstall)
     if outcome.submitted is None:
         raise GeartrainError(
             f"{script} registers nothing: nothing was submitted, and what was registered before stays. `geartrain exec"

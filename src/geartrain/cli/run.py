@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from geartrain.cli.displays import Display, make_display
 from geartrain.cli.embedded import server_options, start_server
 from geartrain.cli.interrupts import Interrupts
-from geartrain.cli.options import dialect_option, session_option, url_option
+from geartrain.cli.options import dialect_option, requirements_options, session_option, url_option
 from geartrain.cli.output import note
 from geartrain.cli.plain import line
 from geartrain.cli.scripting import script_output, tell_submitted, warn
@@ -37,6 +37,7 @@ _STATUS = 1.0
 @replication_options
 @session_option()
 @dialect_option()
+@requirements_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -49,6 +50,8 @@ def command(
     settings: WorkerSettings,
     session: str | None,
     dialect: Dialect,
+    requirements: list[str],
+    reinstall: bool,
 ) -> None:
     """Register SCRIPT, run workers for it, and show how it fares; Ctrl-C stops it in good order.
 
@@ -64,7 +67,7 @@ def command(
         server = None if url else stack.enter_context(start_server(port, directory, module))
         client = stack.enter_context(Client(server.url if server else url))
         with script_output(as_json=False):
-            outcome = client.submit_file(script, session, dialect)
+            outcome = client.submit_file(script, session, dialect, requirements=requirements, reinstall=reinstall)
         _tell(outcome)
         if not outcome.registered and not client.registrations():
             note(f"{script} registers nothing: there is nothing to wait for")

@@ -45,6 +45,8 @@ def _as_json(found: RegistrationDetails) -> dict[str, Any]:
 def _print(found: RegistrationDetails) -> None:
     click.echo(found.info.id)
     facts = asdict(found.info) | {"script": found.script, "submitted_at": found.submitted_at, "owner": found.owner}
+    if found.requirements:
+        facts |= {"requirements": found.requirements, "environment": found.environment}
     del facts["id"]
     for name in ("submitted_at", "last_error_at"):
         facts[name] = None if facts[name] is None else _time(facts[name])

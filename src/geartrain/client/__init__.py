@@ -6,6 +6,7 @@ from geartrain.client.client import Client, session_name
 from geartrain.client.info import Partition, RegistrationDetails, RegistrationInfo
 from geartrain.client.lags import ShardLag
 from geartrain.client.outcome import Outcome, RunResult
+from geartrain.client.submitting import SessionTerms
 
 __all__ = [
     "Client",
@@ -14,6 +15,7 @@ __all__ = [
     "RegistrationDetails",
     "RegistrationInfo",
     "RunResult",
+    "SessionTerms",
     "ShardLag",
     "session_name",
 ]

@@ -5,30 +5,35 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Self
 
-from geartrain.builder import hosted
+from geartrain.builder import RunRequest, hosted
 from geartrain.client.host import SessionHost
 from geartrain.client.info import RegistrationDetails, RegistrationInfo, all_infos, details
+from geartrain.client.needs import Needs, needs_of
 from geartrain.client.outcome import Outcome
 from geartrain.client.scripts import Script, executed, modules_of, own_modules
+from geartrain.client.submitting import SessionTerms, prepared
 from geartrain.client.warnings import Installed, warnings_of
 from geartrain.config import DEFAULT_URL, URL_VARIABLE, Dialect
 from geartrain.errors import ArgumentError, CommandError, ScriptError, UnknownRegistration
-from geartrain.registry import Code, Parcel, Registration, Session, Status, Store, hooks, seal
+from geartrain.registry import Status, Store, hooks
+from geartrain.registry.sequence import new_id
 from geartrain.registry.store import unknown
+from geartrain.registry.submission import check
 from geartrain.runtime import Context, enter
 from geartrain.text import shown
 from geartrain.wire import Endpoint, access
 
 _NAME = re.compile(r"[^\s{}]{1,200}")
 _BY_PROGRAM = "-"
+_SESSION = "client"
 
 
 class Client:
@@ -51,57 +56,90 @@ class Client:
     # -- scripts -------------------------------------------------------------------------------------------------------
 
     def submit_file(
-        self, path: str | os.PathLike[str], session: str | None = None, dialect: Dialect = Dialect.GEARTRAIN
+        self,
+        path: str | os.PathLike[str],
+        session: str | None = None,
+        dialect: Dialect = Dialect.GEARTRAIN,
+        terms: SessionTerms | None = None,
+        *,
+        requirements: Iterable[str] = (),
+        reinstall: bool = False,
     ) -> Outcome:
         """Run a script in this process and submit what it registers.
 
         Args:
             path: the script.
-            session: the session's name; None: the script's name without directory and extension. Submitting a session
-                again upgrades it.
+            session: the session's name; None: the script's name without directory and extension.
             dialect: the record format and the defaults that the script expects.
+            terms: a description, and what becomes of a session that is there already; None: it is upgraded.
+            requirements, reinstall: as `execute`.
 
         Raises:
-            ArgumentError: there is no such file, or the name is none for a session.
-            ScriptError, NeedsModule, CodeError: as `execute`.
+            ArgumentError: there is no such file, or the name is none for a session; the terms do not allow it.
+            ScriptError, NeedsModule, CodeError, RequirementsError: as `execute`.
         """
         source = _read(path)
         name = session if session is not None else session_name(path)
-        return self.execute(source, session=name, path=os.fspath(path), dialect=dialect)
+        terms = self._with_needs(terms, requirements, reinstall=reinstall)
+        return self.execute(source, session=name, path=os.fspath(path), dialect=dialect, terms=terms)
 
     def execute(
         self,
         source: str,
         *,
-        session: str = "client",
+        session: str | None = None,
         path: str = "<client>",
         dialect: Dialect = Dialect.GEARTRAIN,
+        terms: SessionTerms | None = None,
+        on_run: Callable[[RunRequest], None] | None = None,
+        requirements: Iterable[str] = (),
+        reinstall: bool = False,
     ) -> Outcome:
-        """Run a script's source in this process; its `run()` calls execute at once, what it registers is submitted.
+        """Run a script's source in this process; its `run()` calls execute, what it registers is submitted.
+
+        In the dialect redisgears-1.2 one `run()` is executed, when the script has ended and what it registers is
+        submitted; a step that raises drops its record, and the error is one of the outcome's.
 
         Nothing is submitted where it registers nothing, or where it raises.
 
         Args:
             source: the script's text. The names of the specification (`GearsBuilder`, `execute`, ...) are in scope.
-            session: the session's name; submitting it again upgrades it.
+            session: the session's name; None: `client`, or in the dialect redisgears-1.2 a new one, as
+                `0000000000000000000000000000000000000000-1`.
             path: the script's path as tracebacks show it; in angle brackets where it is no file.
             dialect: the record format and the defaults that the script expects.
+            terms: a description, and what becomes of a session that is there already; None: it is upgraded.
+            on_run: called before each `run()` is executed.
+            requirements: packages that its functions import, as pip takes them (`requests>=2`). Workers get an
+                environment that has them (docs/howto/requirements.md); the script itself runs here, and imports what is
+                installed here.
+            reinstall: these packages are to be installed anew, in their latest versions; other sessions keep theirs.
 
         Raises:
             ScriptError: the script raised; its `trace` is the script's traceback.
             NeedsModule: it asked for what only the server module can do.
             CodeError: what it registers cannot be pickled.
+            ArgumentError: the name is none for a session; the terms do not allow it; pip would not understand the
+                requirements.
+            RequirementsError: `mode='sync'`, and the server's Python lacks some of the requirements.
         """
+        dialect, terms = Dialect(dialect), self._with_needs(terms, requirements, reinstall=reinstall)
         script = Script(source, path)
-        host = self._host(session, dialect, lambda: modules_of(script))
+        host = self._host(self._named(session, dialect), dialect, lambda: modules_of(script), terms, on_run)
+        check(self._store.link, host.outcome.session, terms.terms)
         with self._in_place(host) as context, executed(script) as modules:
             context.flush()
-            self._submit(host, modules, script)
+            self._submit(host, modules, script, terms)
+            host.finish()
         return host.outcome
 
     @contextmanager
     def session(
-        self, name: str, dialect: Dialect = Dialect.GEARTRAIN, by_value: Iterable[ModuleType] = ()
+        self,
+        name: str,
+        dialect: Dialect = Dialect.GEARTRAIN,
+        by_value: Iterable[ModuleType] = (),
+        requirements: Iterable[str] = (),
     ) -> Iterator[Outcome]:
         """Submit what this block registers as the session `name`; `run()` and `execute()` work in it too.
 
@@ -116,17 +154,20 @@ class Client:
             dialect: the record format and the defaults of the block.
             by_value: modules that workers do not have: their functions travel with the code. Those in the directory of
                 the running program are among them anyway.
+            requirements: as `execute`.
 
         Raises:
             NeedsModule: the block asked for what only the server module can do.
             CodeError: what it registers cannot be pickled.
+            ArgumentError, RequirementsError: as `execute`.
         """
-        lacking = list(by_value)
-        host = self._host(name, dialect, lambda: _modules_of_program(lacking))
+        lacking, terms = list(by_value), self._with_needs(None, requirements)
+        host = self._host(name, dialect, lambda: _modules_of_program(lacking), terms)
         with self._in_place(host) as context:
             yield host.outcome
             context.flush()
-            self._submit(host, _modules_of_program(lacking), Script("", _BY_PROGRAM))
+            self._submit(host, _modules_of_program(lacking), Script("", _BY_PROGRAM), terms)
+            host.finish()
 
     # -- registrations -------------------------------------------------------------------------------------------------
 
@@ -142,27 +183,27 @@ class Client:
         """
         return details(self._store, registration)
 
-    def pause(self, registration: str) -> None:
-        """Stop a registration after its running executions; it keeps its offsets.
+    def pause(self, *registrations: str) -> None:
+        """Stop registrations, all of them or none, after their running executions; they keep their offsets.
 
         With the server module, the key events of a paused KeysReader registration are captured all the same, and wait.
         The function of `mode='sync'` is not called for what happens meanwhile.
 
         Raises:
-            UnknownRegistration: there is none of that id.
+            UnknownRegistration: there is none of one of these ids.
         """
-        self._store.set_status(Status.PAUSED, registration)
+        self._store.set_status(Status.PAUSED, *registrations)
         self._install()
 
-    def resume(self, registration: str) -> None:
-        """Let a paused or aborted registration go on where it stopped.
+    def resume(self, *registrations: str) -> None:
+        """Let paused or aborted registrations, all of them or none, go on where they stopped.
 
         Raises:
-            UnknownRegistration: there is none of that id.
+            UnknownRegistration: there is none of one of these ids.
         """
         # First what a function in the server may have said of itself: it must not be taken for news of the resumed one.
         self._install()
-        self._store.set_status(Status.ACTIVE, registration)
+        self._store.set_status(Status.ACTIVE, *registrations)
         self._install()
 
     def unregister(self, registration: str) -> None:
@@ -229,10 +270,32 @@ class Client:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _host(self, session: str, dialect: Dialect, modules: Callable[[], Iterable[ModuleType]]) -> SessionHost:
+    def _named(self, session: str | None, dialect: Dialect) -> str:
+        if session is not None:
+            return session
+        return new_id(self._store.link) if dialect is Dialect.REDISGEARS_1_2 else _SESSION
+
+    def _host(
+        self,
+        session: str,
+        dialect: Dialect,
+        modules: Callable[[], Iterable[ModuleType]],
+        terms: SessionTerms,
+        on_run: Callable[[RunRequest], None] | None = None,
+    ) -> SessionHost:
         if not isinstance(session, str) or not _NAME.fullmatch(session):
             raise ArgumentError(f"session: {session!r} is no name: write 1 to 200 characters without spaces and braces")
-        return SessionHost(session, self.endpoint, Dialect(dialect), modules)
+        needs = Needs(terms.requirements, terms.environment)
+        return SessionHost(session, self.endpoint, Dialect(dialect), modules, on_run, needs)
+
+    def _with_needs(
+        self, terms: SessionTerms | None, requirements: Iterable[str], *, reinstall: bool = False
+    ) -> SessionTerms:
+        terms = terms or SessionTerms()
+        needs = needs_of(requirements, lambda: self._store.environments(), reinstall=reinstall)  # noqa: PLW0108 - connects
+        if not needs.requirements:
+            return terms
+        return replace(terms, requirements=needs.requirements, environment=needs.environment)
 
     @contextmanager
     def _in_place(self, host: SessionHost) -> Iterator[Context]:
@@ -246,23 +309,22 @@ class Client:
             enter(before)
             context.close()
 
-    def _submit(self, host: SessionHost, modules: Iterable[ModuleType], script: Script) -> None:
+    def _submit(self, host: SessionHost, modules: Iterable[ModuleType], script: Script, terms: SessionTerms) -> None:
         outcome = host.outcome
         if not host.requests:
+            if terms.empties:
+                self._remove(terms.terms.sessions(outcome.session))
             return
-        codes = [Code(request.steps, request.on_registered) for request in host.requests.values()]
-        parcel = seal(outcome.session, codes, modules)
-        session = Session(
-            name=outcome.session,
-            version=0,
-            updated=time.time(),
-            python=parcel.python,
-            dialect=host.dialect,
-            script=script.path,
-        )
-        records = _records(host, parcel, self._user())
-        outcome.submitted, outcome.registered = self._store.submit(session, records, parcel, script.source)
-        outcome.warnings += warnings_of(self._install(), records)
+        session, records, parcel = prepared(host, modules, script, terms, terms.user or self._user())
+        outcome.submitted, outcome.registered = self._store.submit(session, records, parcel, script.source, terms.terms)
+        named = [replace(item, id=name) for item, name in zip(records, outcome.registered, strict=True)]
+        outcome.warnings += warnings_of(self._install(), named)
+
+    def _remove(self, sessions: Iterable[str]) -> None:
+        """Remove these sessions, as far as they are there."""
+        for session in sessions:
+            with suppress(UnknownRegistration):
+                self.unregister_session(session)
 
     def _user(self) -> str:
         """The ACL user who registers."""
@@ -300,25 +362,3 @@ def _read(path: str | os.PathLike[str]) -> str:
         raise ArgumentError(f"script: {os.fspath(path)!r} cannot be read: {error.strerror}") from error
     except (SyntaxError, UnicodeDecodeError) as error:
         raise ScriptError(f"{os.fspath(path)} is no Python source: {error}") from error
-
-
-def _records(host: SessionHost, parcel: Parcel, user: str) -> list[Registration]:
-    return [
-        Registration(
-            id=registration,
-            session=host.outcome.session,
-            reader=request.reader,
-            pattern=request.pattern,
-            mode=request.mode,
-            description=request.description,
-            dialect=host.dialect,
-            arguments=request.arguments,
-            position=position,
-            code_version=0,
-            python=parcel.python,
-            user=user,
-            convert=request.convert,
-            collect=request.collect,
-        )
-        for position, (registration, request) in enumerate(host.requests.items())
-    ]

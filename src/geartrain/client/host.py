@@ -1,7 +1,7 @@
 """What `register()` and `run()` of a script reach.
 
-Registrations are collected. `run()` executes at once; in the dialect redisgears-1.2 one is collected too, and executed when
-the script has ended.
+Registrations are collected. `run()` executes at once; in the dialect redisgears-1.2 one is collected too, and executed
+when the script has ended.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 
 from geartrain.builder import Mode, RegisterRequest, RunRequest
 from geartrain.client.distributed import Distributed
+from geartrain.client.needs import Needs, lacking_in_server
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.config import Dialect
+from geartrain.environments import refuse_sync
 from geartrain.errors import ArgumentError, CommandError, NeedsModule, StepError
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
@@ -30,9 +32,10 @@ class SessionHost:
         dialect: the record format.
         modules: gives the modules that the script is made of, which workers may lack.
         on_run: called before each `run()` is executed.
+        needs: packages of the session; None: it needs none.
 
     Attributes:
-        requests: the registrations so far, by id; in the dialect redisgears-1.2 they get others when they are submitted.
+        requests: the registrations so far, by id; in redisgears-1.2 they get others when they are submitted.
         outcome: what the script did so far.
         collected: a `run()` that is to be executed when the script has ended.
     """
@@ -44,8 +47,10 @@ class SessionHost:
         dialect: Dialect,
         modules: Callable[[], Iterable[ModuleType]] = tuple,
         on_run: Callable[[RunRequest], None] | None = None,
+        needs: Needs | None = None,
     ) -> None:
         self.dialect = dialect
+        self._needs = needs or Needs()
         self.collected: RunRequest | None = None
         self._on_run = on_run
         self.requests: dict[str, RegisterRequest] = {}
@@ -58,6 +63,7 @@ class SessionHost:
 
         Raises:
             NeedsModule: it asks for what only the server module can do, and the server has none, or one that cannot.
+            RequirementsError: `mode='sync'`, and the server's Python lacks what the session needs.
         """
         if request.mode is Mode.SYNC:
             self._need_sync(request)
@@ -77,6 +83,21 @@ class SessionHost:
             raise NeedsModule(
                 f"register({request.pattern!r}): mode='sync' runs inside of the server and needs the server module;"
                 f" {reason}. mode='async' runs in a worker, right after the write, without it"
+            )
+        if self._needs.requirements:
+            self._need_installed(request)
+
+    def _need_installed(self, request: RegisterRequest) -> None:
+        """Refuse `mode='sync'` where the server lacks packages; where nobody can tell from here, it refuses itself."""
+        with access(self._endpoint, "geartrain:client") as link:
+            lacking = lacking_in_server(link, self._needs.requirements)
+        if lacking:
+            raise refuse_sync(request.pattern, lacking)
+        if lacking is None:
+            self.outcome.warnings.append(
+                f"register({request.pattern!r}): mode='sync' runs in the server's own Python; whether"
+                f" {', '.join(self._needs.requirements)} is installed there cannot be told from here. `geartrain show`"
+                " says so where it is not"
             )
 
     def run(self, request: RunRequest) -> list[Any]:
@@ -100,7 +121,7 @@ class SessionHost:
         return []
 
     def finish(self) -> None:
-        """Execute what was collected; raises as `run`, but for a step that raises: that is among the outcome's errors."""
+        """Execute what was collected; raises as `run`. What a step raises is among the outcome's errors."""
         if self.collected is None:
             return
         try:
@@ -112,9 +133,11 @@ class SessionHost:
         if self._on_run is not None:
             self._on_run(request)
         if topology_of(self._endpoint).clustered:
-            results = Distributed(self._endpoint, self.dialect, self._modules).run(request)
+            distributed = Distributed(self._endpoint, self.dialect, self._modules, self._needs.environment)
+            results, errors = distributed.run(request)
         else:
-            results = perform(Job(request, self.dialect), self._endpoint)
+            results, errors = perform(Job(request, self.dialect), self._endpoint)
+        self.outcome.errors += [error.text() for error in errors]
         self.outcome.runs.append(
             RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
         )

@@ -99,6 +99,8 @@ class RegistrationDetails:
         info: as `ls` shows it.
         arguments: of `register()`, by the specification's names.
         script: the path of its script, as it was given; `-` where it was registered by a program.
+        requirements: packages that its session needs.
+        environment: of these packages, which its workers have; '' where there are none.
         source: the script's text; '' where it was registered by a program.
         submitted_at: Unix time in seconds of the session's last submission.
         last_trace: the user's traceback of the last failure, or None.
@@ -111,6 +113,8 @@ class RegistrationDetails:
     info: RegistrationInfo
     arguments: dict[str, Any]
     script: str
+    requirements: tuple[str, ...]
+    environment: str
     source: str
     submitted_at: float
     last_trace: str | None
@@ -149,6 +153,8 @@ def details(store: Store, registration: str) -> RegistrationDetails:
         info=_info(store, snapshot, registration, session, statistics, _hooks(store).get(registration)),
         arguments=_arguments(record),
         script=session.script,
+        requirements=session.requirements,
+        environment=session.environment,
         source=store.source(record.session),
         submitted_at=session.updated,
         last_trace=statistics.last_trace,

@@ -1,8 +1,9 @@
 """Running a script's source in this process.
 
-The script is a module of its own while it runs: `sys.path[0]` is its directory, and the names of the specification are
-there without import. Afterwards that module, and those that it imported from its directory, are forgotten again: the
-next script may have a `helpers` of its own, and functions of a module that cannot be imported are pickled by value.
+The script is a module of its own while it runs: `sys.path[0]` is its directory; the names of the specification are
+there without import, and so is the module `redisgears` for those that import it. Afterwards that module, and those that
+it imported from its directory, are forgotten again: the next script may have a `helpers` of its own, and functions of a
+module that cannot be imported are pickled by value.
 """
 
 from __future__ import annotations
@@ -16,24 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from geartrain.builder import GB, GearsBuilder
-from geartrain.errors import NeedsModule, ScriptError, ServerUnavailable
+from geartrain.errors import NeedsModule, RequirementsError, ScriptError, ServerUnavailable
 from geartrain.pipeline.describe import user_trace
-from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashtag, log, redisgears, streamKey
-
-NAMES = {
-    "GB": GB,
-    "GearsBuilder": GearsBuilder,
-    "atomic": atomic,
-    "configGet": configGet,
-    "execute": execute,
-    "gearsConfigGet": gearsConfigGet,
-    "hashtag": hashtag,
-    "log": log,
-    "redisgears": redisgears,
-    "streamKey": streamKey,
-}
-"""What a script sees without import."""
+from geartrain.runtime.names import NAMES, installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +56,14 @@ def executed(script: Script) -> Iterator[list[ModuleType]]:
 
     Raises:
         ScriptError: the script raised, or ended itself.
-        ServerUnavailable, NeedsModule: raised by the script's calls; no fault of its own.
+        ServerUnavailable, NeedsModule, RequirementsError: raised by the script's calls; no fault of its own.
     """
     module = ModuleType(script.module)
     module.__dict__.update(NAMES, __file__=script.path, __builtins__=__builtins__)
     before = set(sys.modules)
     # Dataclasses and typing look a class's module up here.
     sys.modules[module.__name__] = module
-    with _importable(script.directory):
+    with _importable(script.directory), installed():
         try:
             _execute(script, module)
             yield modules_of(script)
@@ -131,7 +117,7 @@ def _importable(directory: Path | None) -> Iterator[None]:
 def _execute(script: Script, module: ModuleType) -> None:
     try:
         exec(_compiled(script), module.__dict__)  # noqa: S102 - running the user's script is what this is for
-    except (ServerUnavailable, NeedsModule):
+    except (ServerUnavailable, NeedsModule, RequirementsError):
         raise
     except SystemExit as error:
         code = "" if error.code is None else f" with {error.code!r}"

@@ -91,6 +91,8 @@ class Functions:
     def _load(self, handle: _geartrain.Handle, definition: bytes, db: int) -> tuple[str, str] | None:
         defined = Definition.from_json(definition)
         registration = defined.registration
+        if defined.parcel.requirements:
+            _refuse_lacking(registration.pattern, defined.parcel.requirements)
         loaded = self._sessions.load(handle, db, defined.parcel)
         deployment = deploy(registration, loaded.codes[registration.position], targets=())
         try:
@@ -128,3 +130,17 @@ class Functions:
                 database.script(*report(registration, delta, HISTORY, tag))
         except (CommandError, ServerUnavailable, RuntimeError) as error:
             logger.warning("%s: its statistics cannot be written: %s", registration, error)
+
+
+def _refuse_lacking(pattern: str, requirements: Iterable[str]) -> None:
+    """Refuse a function whose session needs what is not installed in this Python.
+
+    Raises:
+        RequirementsError: it does.
+    """
+    # Only where a session has any: the server's process does not need it otherwise.
+    from geartrain.environments.installed import missing, refuse_sync  # noqa: PLC0415
+
+    lacking = missing(requirements)
+    if lacking:
+        raise refuse_sync(pattern, lacking)

@@ -20,7 +20,7 @@ from geartrain.registry.partial import Asked, ask, is_away
 from geartrain.registry.records import Registration, Status
 from geartrain.registry.sessions import Session, Submitted, Terms
 from geartrain.registry.statistics import CLEARED, Execution, Statistics, execution_from
-from geartrain.registry.submission import Submission, forget, forget_sessions, pairs, registered
+from geartrain.registry.submission import Submission, forget, forget_sessions, note_environment, pairs, registered
 from geartrain.text import to_bytes
 from geartrain.wire import Access, Command, ErrorReply, raise_for
 
@@ -93,6 +93,16 @@ class Store:
             if outcome is not None:
                 self.remove_remains(outcome[0].removed)
                 return outcome
+
+    def note_environment(self, environment: str, requirements: tuple[str, ...]) -> None:
+        """Remember an environment that was made for what registers nothing; `submit` does it for sessions."""
+        for command in note_environment(environment, requirements):
+            self.link.call(*command)
+
+    def environments(self) -> dict[str, tuple[str, ...]]:
+        """The requirements of each environment that any session has had."""
+        flat = self.link.call("HGETALL", keys.ENVIRONMENTS)
+        return {str(name): tuple(json.loads(text)) for name, text in pairs(flat)}
 
     def parcel(self, session: str) -> Parcel:
         """A session's code, unchecked; see `registry.code.open_parcel`.

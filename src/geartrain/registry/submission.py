@@ -102,6 +102,7 @@ class Submission:
         session = replace(self.session, version=(Session.from_json(text).version if text else 0) + 1)
         return [
             ("HSET", keys.SESSIONS, name, session.to_json()),
+            *note_environment(session.environment, session.requirements),
             ("DEL", keys.code(name)),
             ("HSET", keys.code(name), *_code_fields(self.parcel, self.source, code_version)),
         ]
@@ -130,6 +131,11 @@ def registered(link: Access) -> dict[str, Registration]:
 def forget_sessions(names: Iterable[str]) -> list[Command]:
     """What removes sessions; their registrations are for `forget`."""
     return [command for name in names for command in (("HDEL", keys.SESSIONS, name), ("DEL", keys.code(name)))]
+
+
+def note_environment(environment: str, requirements: tuple[str, ...]) -> list[Command]:
+    """What remembers an environment; nothing for ''."""
+    return [("HSET", keys.ENVIRONMENTS, environment, json.dumps(requirements))] if environment else []
 
 
 def forget(registrations: Iterable[str]) -> list[Command]:

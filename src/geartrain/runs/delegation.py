@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 from types import ModuleType
-from typing import Any
 
 from geartrain import keys
 from geartrain.errors import BadSignature, CodeError
+from geartrain.pipeline import Collected
 from geartrain.registry.code import PYTHON, SECRET_VARIABLE, dumps, signature
 from geartrain.runs.failures import unpacked
 from geartrain.runs.job import Job, Share, Stopped
@@ -63,12 +63,14 @@ class Delegation:
         link: a connection.
         job: what each shard is to do.
         by_value: modules that workers may lack.
+        environment: whose workers may do it.
 
     Raises:
         CodeError: the job cannot be pickled.
     """
 
-    def __init__(self, link: Access, job: Job, by_value: Iterable[ModuleType]) -> None:
+    def __init__(self, link: Access, job: Job, by_value: Iterable[ModuleType], environment: str = "") -> None:
+        self._tasks = keys.run_tasks(PYTHON, environment)
         self.run = secrets.token_hex(8)
         try:
             blob = dumps(job, by_value)
@@ -87,8 +89,8 @@ class Delegation:
             ]
         )
 
-    def ask(self, link: Access, part: int, attempt: int, share: Share, stopped: Callable[[], bool]) -> list[Any]:
-        """Let a worker do one part; its results.
+    def ask(self, link: Access, part: int, attempt: int, share: Share, stopped: Callable[[], bool]) -> Collected:
+        """Let a worker do one part; its results, and the errors of single records.
 
         Raises:
             NotDone: no worker has done it.
@@ -100,15 +102,15 @@ class Delegation:
         ticket = Ticket(self.run, part, attempt, share)
         link.pipeline(
             [
-                ("RPUSH", keys.run_tasks(PYTHON), ticket.to_json()),
-                ("PEXPIRE", keys.run_tasks(PYTHON), milliseconds(RUN_TTL)),
+                ("RPUSH", self._tasks, ticket.to_json()),
+                ("PEXPIRE", self._tasks, milliseconds(RUN_TTL)),
             ]
         )
-        kind, blob = _Waiting(link, ticket, stopped).reply()
+        kind, blob = _Waiting(link, ticket, stopped, self._tasks).reply()
         match kind:
             case Reply.RESULTS:
-                results: list[Any] = pickle.loads(blob)  # noqa: S301 - its signature has been checked
-                return results
+                collected: Collected = pickle.loads(blob)  # noqa: S301 - its signature has been checked
+                return collected
             case Reply.FAILED:
                 raise Failed(unpacked(blob))
             case Reply.REFUSED:
@@ -124,8 +126,9 @@ class Delegation:
 class _Waiting:
     """The client's wait for one reply."""
 
-    def __init__(self, link: Access, ticket: Ticket, stopped: Callable[[], bool]) -> None:
+    def __init__(self, link: Access, ticket: Ticket, stopped: Callable[[], bool], tasks: bytes) -> None:
         self._link = link
+        self._tasks = tasks
         self._ticket = ticket
         self._stopped = stopped
         self._begun = self._kept = time.monotonic()
@@ -171,7 +174,7 @@ class _Waiting:
 
     def _withdraw(self) -> bool:
         """Take the ticket back; whether nobody had taken it."""
-        return bool(self._link.call("LREM", keys.run_tasks(PYTHON), 0, self._ticket.to_json()))
+        return bool(self._link.call("LREM", self._tasks, 0, self._ticket.to_json()))
 
 
 def _checked(ticket: Ticket, said: dict[str, str], blob: bytes) -> tuple[Reply, bytes]:

@@ -19,15 +19,15 @@ from geartrain.text import to_bytes
 from geartrain.wire import Access
 
 
-def take(link: Access, seconds: float) -> Ticket | None:
-    """Wait for a ticket; None: there is none."""
-    found = link.call("BLPOP", keys.run_tasks(PYTHON), seconds)
+def take(link: Access, seconds: float, environment: str = "") -> Ticket | None:
+    """Wait for a ticket for workers of this Python and that environment; None: there is none."""
+    found = link.call("BLPOP", keys.run_tasks(PYTHON, environment), seconds)
     return None if found is None else Ticket.from_json(found[1])
 
 
-def give_back(link: Access, ticket: Ticket) -> None:
-    """Let another worker take a ticket."""
-    link.call("LPUSH", keys.run_tasks(PYTHON), ticket.to_json())
+def give_back(link: Access, ticket: Ticket, environment: str = "") -> None:
+    """Let another worker of that environment take a ticket."""
+    link.call("LPUSH", keys.run_tasks(PYTHON, environment), ticket.to_json())
 
 
 def claim(link: Access, ticket: Ticket, worker: str) -> bool:

@@ -8,6 +8,9 @@
 | `GEARTRAIN_SECRET` | the secret that code is signed with, if any |
 | `GEARTRAIN_SUPERVISOR_FD` | the socket to the supervisor (`worker/parent.py`), if there is one |
 
+`--environment NAME` says that its interpreter is that of an environment (`geartrain.environments`): it serves the
+registrations of sessions with these requirements, and no others. Workers start such processes themselves.
+
 Exit codes: 0 after a clean stop (SIGTERM, SIGINT, or the supervisor's end), 1 after an error, which the log tells.
 """
 
@@ -26,10 +29,13 @@ from typing import NoReturn
 
 from geartrain.config import URL_VARIABLE, WorkerSettings
 from geartrain.errors import ArgumentError, GeartrainError, ServerUnavailable
+from geartrain.runtime import names
 from geartrain.wire import Endpoint, topology_of
 from geartrain.worker.child import ID_VARIABLE, SETTINGS_VARIABLE
+from geartrain.worker.environments import ENVIRONMENT_OPTION
 from geartrain.worker.parent import Parent
 from geartrain.worker.policy import backoff
+from geartrain.worker.service import Service
 from geartrain.worker.supervisor import GRACE
 from geartrain.worker.worker import Worker
 
@@ -40,16 +46,21 @@ def main() -> int:
     """Run one worker until it is told to stop; the exit code."""
     try:
         settings = _settings()
+        names.install()
         parent = Parent.from_environment(settings.stop_deadline + GRACE)
         name = os.environ.pop(ID_VARIABLE, None)
+        environment = _environment(sys.argv[1:])
         if parent is not None:
             parent.follow()
         endpoint = _endpoint()
         _wait_for(endpoint)
-        worker = Worker(endpoint, settings, name, on_ready=parent.ready if parent else None)
+        worker = Worker(endpoint, settings, name, parent.ready if parent else None, environment)
         _log_as(worker.id)
-        _stop_on_signals(worker, settings.stop_deadline + GRACE / 2)
+        service = Service(endpoint, settings)
+        _stop_on_signals(worker, service, settings.stop_deadline + GRACE / 2)
+        service.start()
         running = worker.run()
+        service.stop(GRACE / 2)
     except GeartrainError as error:
         logging.basicConfig()
         logger.error("%s", error)  # noqa: TRY400 - a traceback of ours tells users nothing
@@ -72,6 +83,15 @@ def _end() -> NoReturn:
     """End this process now, with what has been logged."""
     logging.shutdown()
     os._exit(0)
+
+
+def _environment(arguments: list[str]) -> str:
+    match arguments:
+        case []:
+            return ""
+        case [option, name] if option == ENVIRONMENT_OPTION and name:
+            return name
+    raise ArgumentError(f"{' '.join(arguments)!r} : a worker takes no arguments but {ENVIRONMENT_OPTION} NAME")
 
 
 def _endpoint() -> Endpoint:
@@ -110,7 +130,7 @@ def _log_as(worker: str) -> None:
     logging.getLogger("geartrain").setLevel(logging.INFO)
 
 
-def _stop_on_signals(worker: Worker, patience: float) -> None:
+def _stop_on_signals(worker: Worker, service: Service, patience: float) -> None:
     """SIGTERM and SIGINT stop the worker; `patience` seconds later (a server that is silent, say) it is ended.
 
     A handler may interrupt the main thread anywhere, also within an `Event` whose lock it holds: `worker.stop()` there
@@ -123,6 +143,7 @@ def _stop_on_signals(worker: Worker, patience: float) -> None:
     def wait() -> None:
         requests.get()
         worker.stop()
+        service.request_stop()
         time.sleep(patience)
         logger.warning("not stopped after %g s, and ended now: what is not committed will run again", patience)
         _end()

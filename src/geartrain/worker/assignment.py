@@ -4,8 +4,8 @@ Rendezvous hashing, with a bound: each partition goes to the worker with the hig
 worker has room for its even share. When a worker comes or goes, few of the others' partitions move. Leases, not this,
 make sure that two workers never own the same partition: while views differ, the answer may differ too.
 
-Not every worker may take every partition (a minor version of Python, a shard of a cluster). What few may take is shared
-out first, and counts when the rest is.
+Not every worker may take every partition (a minor version of Python, an environment, a shard of a cluster). What few
+may take is shared out first, and counts when the rest is.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ class Candidate(Protocol):
     def local(self) -> str | None:
         """The primary of the one shard whose streams it takes; None: it takes all."""
 
+    @property
+    def environment(self) -> str:
+        """Whose registrations it takes."""
+
 
 def share(
     registrations: Mapping[str, Registration],
@@ -60,7 +64,7 @@ def share(
     candidates: dict[PartitionKey, frozenset[str]] = {}
     apart: set[str] = set()
     for name, registration in registrations.items():
-        able = [item for item in workers if item.python == registration.python and name not in item.refused]
+        able = [item for item in workers if _fits(item, registration)]
         if all(item.local is None for item in able):
             everyone = frozenset(item.id for item in able)
             candidates.update(((name, stream), everyone) for stream in streams[name] or ())
@@ -71,6 +75,12 @@ def share(
             candidates[name, stream] = on_shard(primary_of(stream))
     owned = [key for key, owner in assign(candidates).items() if owner == worker]
     return owned, [key for key, able in candidates.items() if not able and key[0] in apart]
+
+
+def _fits(worker: Candidate, registration: Registration) -> bool:
+    """Whether a worker can run a registration."""
+    is_its_kind = worker.python == registration.python and worker.environment == registration.environment
+    return is_its_kind and registration.id not in worker.refused
 
 
 def _by_shard(workers: Collection[Candidate]) -> Callable[[str | None], frozenset[str]]:

@@ -1,4 +1,4 @@
-"""Orders to this worker, by `GEARTRAIN.CALL control:<worker> ABORT <execution>`: what `RG.ABORTEXECUTION` sends."""
+"""Orders to this worker, by `GEARTRAIN.CALL control:worker:<id> ABORT <execution>`: what `RG.ABORTEXECUTION` sends."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ class Control:
                 return encode(Status("PONG"))
             case _:
                 return encode(Error("ERR the order is neither ABORT <execution> nor PING"))
+
+    def answered(self) -> None:
+        """As `Handler`."""
 
     def close(self) -> None:
         """As `Handler`."""

@@ -18,14 +18,17 @@ class Deployments:
 
     Args:
         endpoint: where the registry is.
+        environment: this process's; registrations of others are not its business.
 
     Attributes:
+        environment: as given.
         current: deployments by registration id.
         active: the registrations whose status is ACTIVE, by id: those that some worker should run. (Those of
             `mode='sync'` run in the server.)
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, environment: str = "") -> None:
+        self.environment = environment
         self.current: dict[str, Deployment] = {}
         self.active: dict[str, Registration] = {}
         self._endpoint = endpoint
@@ -54,7 +57,9 @@ class Deployments:
         self.active = {
             item: registration
             for item, registration in snapshot.registrations.items()
-            if snapshot.status[item] is Status.ACTIVE and registration.mode is not Mode.SYNC
+            if snapshot.status[item] is Status.ACTIVE
+            and registration.mode is not Mode.SYNC
+            and registration.environment == self.environment
         }
         for known in (self.current, self._failed, self._loading):
             for item in [item for item in known if item not in snapshot.registrations]:

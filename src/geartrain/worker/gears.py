@@ -77,6 +77,8 @@ class Gears:
         if self._control is not None:
             self._control.request_stop()
         running = self._triggers.stop(deadline)
+        if self._control is not None:
+            self._control.join(deadline)
         self.recorder.stop(max(deadline, time.monotonic() + 1))
         return running
 

@@ -27,6 +27,7 @@ class Member:
         pid: its process.
         started: Unix time in seconds.
         local: the primary (`host:port`) of the one shard whose streams it takes; None: it takes all.
+        environment: whose registrations it takes; '': those of sessions without requirements.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Member:
     pid: int
     started: float
     local: str | None = None
+    environment: str = ""
 
 
 class Membership:
@@ -45,12 +47,14 @@ class Membership:
         link: a connection; for the thread that calls.
         worker: this worker's id.
         ttl: seconds that an entry counts after its last beat.
+        environment: as in `Member`.
     """
 
-    def __init__(self, link: Access, worker: str, ttl: float) -> None:
+    def __init__(self, link: Access, worker: str, ttl: float, environment: str = "") -> None:
         self._link = link
         self._worker = worker
         self._ttl = ttl
+        self._environment = environment
         self._started = time.time()
 
     def beat(self, refused: Iterable[str], local: str | None = None) -> tuple[dict[str, Member], int]:
@@ -69,6 +73,7 @@ class Membership:
             "pid": os.getpid(),
             "started": self._started,
             "local": local,
+            "environment": self._environment,
         }
         commands: list[Command] = [
             ("HSET", keys.WORKERS, self._worker, json.dumps(mine)),
@@ -103,14 +108,21 @@ def parse(flat: list[Any], now: float) -> tuple[dict[str, Member], list[str]]:
             continue
         refused = frozenset(data["refused"])
         members[worker] = Member(
-            worker, data["python"], refused, data["host"], data["pid"], data["started"], data.get("local")
+            worker,
+            data["python"],
+            refused,
+            data["host"],
+            data["pid"],
+            data["started"],
+            data.get("local"),
+            data.get("environment", ""),
         )
     return members, expired
 
 
-def view(members: Mapping[str, Member]) -> dict[str, tuple[str, frozenset[str], str | None]]:
+def view(members: Mapping[str, Member]) -> dict[str, tuple[str, frozenset[str], str | None, str]]:
     """What of the members decides who owns what."""
-    return {name: (member.python, member.refused, member.local) for name, member in members.items()}
+    return {name: (member.python, member.refused, member.local, member.environment) for name, member in members.items()}
 
 
 def _server_time(reply: list[str]) -> float:

@@ -24,7 +24,7 @@ from geartrain.registry.executions import Executions, Kept, State, Yield
 from geartrain.registry.gearsconfig import GearsConfig
 from geartrain.resp3 import encode_array
 from geartrain.wire import Access, Endpoint, access
-from geartrain.worker.execution import explain
+from geartrain.worker.execution import errors_of
 from geartrain.worker.policy import backoff
 from geartrain.worker.seats import Running, Seat
 
@@ -39,6 +39,9 @@ _INTERVAL = 0.5
 _SHARE = 20
 """Between two writes that somebody waits for, so many times as long as the last one took."""
 
+_REST = 0.02
+"""Seconds between two such writes, at least."""
+
 _SETTINGS = 2.0
 """Seconds between two looks at the settings."""
 
@@ -52,19 +55,20 @@ class Recorder:
 
     Attributes:
         owner: the control lane on which executions can be aborted.
+        config: the settings, as they were at the last look.
     """
 
     def __init__(self, endpoint: Endpoint, worker: str) -> None:
-        self.owner = f"control:{worker}"
+        self.owner = f"control:worker:{worker}"
         self._endpoint = endpoint
-        self._config = GearsConfig()
+        self.config = GearsConfig()
         self._seats = threading.local()
         self._all_seats: list[Seat] = []
         self._journals: dict[str, deque[Running]] = {}
         self._shown: deque[Running] = deque()
         self._waiting = False
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._wall = time.time() - time.perf_counter()
         self._thread = threading.Thread(target=self._run, name="geartrain-recorder", daemon=True)
         self._started = False
@@ -88,7 +92,7 @@ class Recorder:
             try:
                 self._journals[name].append(running)
             except KeyError:
-                limit = self._config.limits.per_registration
+                limit = self.config.limits.per_registration
                 self._journals.setdefault(name, deque(maxlen=limit)).append(running)
         self._waiting = True
 
@@ -112,7 +116,7 @@ class Recorder:
 
     def stop(self, deadline: float) -> None:
         """Write what is left; returns when that is done, or at a time of `time.monotonic`."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         if self._started:
             self._thread.join(max(0.0, deadline - time.monotonic()))
@@ -131,7 +135,7 @@ class Recorder:
         failures = 0
         with access(self._endpoint, f"geartrain:recorder:{self.owner}") as link:
             work = _Work(link)
-            while not self._stopping:
+            while not self._stopping.is_set():
                 try:
                     self._look(work)
                     failures = 0
@@ -148,19 +152,13 @@ class Recorder:
                 logger.warning("the last executions are not kept: %s", error)
 
     def _pause(self, work: _Work, rest: float) -> None:
-        if rest:
-            self._wait(rest)
-            return
-        self._wake.wait(_LOOK)
-        if self._wake.is_set():
-            self._wait(max(0.0, work.written + _SHARE * work.took - time.monotonic()))
-
-    def _wait(self, seconds: float) -> None:
-        """Wait, whoever wakes, but for a stop."""
-        until = time.monotonic() + seconds
-        while not self._stopping and (left := until - time.monotonic()) > 0:
-            self._wake.clear()
-            self._wake.wait(min(left, _LOOK))
+        """Wait until there is something to do; nobody who wakes us shortens the rest."""
+        if not rest:
+            self._wake.wait(_LOOK)
+            if self._wake.is_set():
+                rest = work.written + max(_REST, _SHARE * work.took) - time.monotonic()
+        if rest > 0:
+            self._stopping.wait(rest)
 
     def _look(self, work: _Work) -> None:
         now = time.monotonic()
@@ -177,8 +175,8 @@ class Recorder:
                 self._look_at(seat, running, clock, work)
 
     def _take(self, config: GearsConfig, work: _Work) -> None:
-        if config != self._config:
-            self._config = config
+        if config != self.config:
+            self.config = config
             work.executions.limits = config.limits
             for name, journal in list(self._journals.items()):
                 self._journals[name] = deque(journal, maxlen=config.limits.per_registration)
@@ -186,9 +184,9 @@ class Recorder:
     def _look_at(self, seat: Seat, running: Running, clock: float, work: _Work) -> None:
         if running.aborted:
             seat.abort(running)
-        elif self._config.max_idle and running.idle(clock) > self._config.max_idle:
+        elif self.config.max_idle and running.idle(clock) > self.config.max_idle:
             logger.warning("%s: an execution made no progress for %g s (ExecutionMaxIdleTime) and is aborted",
-                           running.deployment.registration.id, self._config.max_idle)  # fmt: skip
+                           running.deployment.registration.id, self.config.max_idle)  # fmt: skip
             seat.abort(running)
         if not running.id and clock - running.began > _LOOK and seat.show(running):
             running.id = work.executions.begin(self._kept(running, State.RUNNING))
@@ -216,7 +214,7 @@ class Recorder:
             work.executions.record([self._ended(running)])
 
     def _ended(self, running: Running) -> tuple[Kept, Yield]:
-        errors = _errors(running.error)
+        errors = [item.text(traceback=self.config.traceback) for item in errors_of(running.error)]
         state = State.ABORTED if isinstance(running.error, Aborted | ServerUnavailable) else State.DONE
         kept = replace(
             self._kept(running, state),
@@ -262,10 +260,3 @@ def _taken(journal: deque[Running]) -> list[Running]:
         while len(taken) < (journal.maxlen or 0):
             taken.append(journal.popleft())
     return taken
-
-
-def _errors(error: BaseException | None) -> list[str]:
-    if error is None:
-        return []
-    message, trace = explain(error)
-    return [trace or message]

@@ -1,6 +1,6 @@
 """Serves lanes of one server: a thread that takes calls from the server module, one after the other, and answers them.
 
-    GEARTRAIN.SERVE ──a call──> handler ──GEARTRAIN.ANSWER and the next SERVE, in one write──> ...
+    GEARTRAIN.SERVE ──a call──> handler ──GEARTRAIN.ANSWER, whose reply is the next call──> handler ──> ...
 
 What is taken is answered, also while the thread is asked to stop; what comes after that goes back into its lane.
 """
@@ -11,11 +11,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.text import to_bytes
-from geartrain.wire import Endpoint, ErrorReply, Link, pack, raise_for
+from geartrain.wire import Argument, Endpoint, ErrorReply, Link, pack, raise_for
 from geartrain.worker.policy import backoff
 
 logger = logging.getLogger("geartrain.worker")
@@ -55,6 +55,9 @@ class Handler(Protocol):
     def __call__(self, call: Call) -> bytes:
         """The reply, in the text of RESP3; raises nothing."""
 
+    def answered(self) -> None:
+        """The reply has been sent: what nobody has to wait for can be done now."""
+
     def close(self) -> None:
         """No call comes any more."""
 
@@ -73,7 +76,8 @@ class Serving:
         self._endpoint = endpoint
         self._name = name
         self._make = make
-        self._serve = pack(("GEARTRAIN.SERVE", _WAIT_MS, *lanes))
+        self._wish: tuple[Argument, ...] = (_WAIT_MS, *lanes)
+        self._serve = pack(("GEARTRAIN.SERVE", *self._wish))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"geartrain-{name}", daemon=True)
 
@@ -116,29 +120,27 @@ class Serving:
 
     def _take(self, link: Link, handler: Handler) -> None:
         """Serve on one connection, until it is lost or we stop."""
+        answered = False
         link.send(self._serve)
-        expected = 1
         while True:
-            *_, reply = _checked(link.replies(expected))
-            if reply is not None:
+            reply = link.replies(1)[0]
+            if isinstance(reply, ErrorReply):
+                if not answered:
+                    raise_for(reply, ("GEARTRAIN.SERVE",))
+                logger.error("an answer was refused, which is a bug in Geartrain: %s", reply.text)
+            elif reply is not None:
                 call = Call._make(reply)
                 if self._stopping.is_set():
                     link.call("GEARTRAIN.RETURN", call.id)
                     return
-                link.send(pack(("GEARTRAIN.ANSWER", call.id, handler(call))) + self._serve)
-                expected = 2
+                link.send(pack(("GEARTRAIN.ANSWER", call.id, handler(call), *self._wish)))
+                handler.answered()
+                answered = True
+                continue
             elif self._stopping.is_set():
                 return
-            else:
-                link.send(self._serve)
-                expected = 1
-
-
-def _checked(replies: list[Any]) -> list[Any]:
-    for reply in replies:
-        if isinstance(reply, ErrorReply):
-            raise_for(reply, ("GEARTRAIN.SERVE",))
-    return replies
+            link.send(self._serve)
+            answered = False
 
 
 def name_of(argument: str | bytes) -> bytes:

@@ -35,11 +35,13 @@ class Tasks:
     Args:
         endpoint: the cluster.
         worker: this worker's id.
+        environment: this worker's; jobs of others are not for it.
     """
 
-    def __init__(self, endpoint: Endpoint, worker: str) -> None:
+    def __init__(self, endpoint: Endpoint, worker: str, environment: str = "") -> None:
         self._endpoint = endpoint
         self._worker = worker
+        self._environment = environment
         self._stopping = threading.Event()
         self._free = threading.Event()
         self._free.set()
@@ -74,13 +76,13 @@ class Tasks:
             self._stopping.wait(backoff(failures))
 
     def _next(self, link: Access) -> None:
-        ticket = taking.take(link, _WAIT)
+        ticket = taking.take(link, _WAIT, self._environment)
         if ticket is None:
             return
         self._free.clear()
         try:
             if self._stopping.is_set():
-                taking.give_back(link, ticket)
+                taking.give_back(link, ticket, self._environment)
             else:
                 self._do(link, ticket)
         finally:

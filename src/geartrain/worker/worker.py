@@ -7,6 +7,7 @@
     discover thread  patterns -> streams                                                    (discovery)
     events thread    keyspace notifications -> buffers                                      (keyevents)
     tasks thread     jobs of run(), in a cluster                                            (tasks)
+    environment-...  requirements -> an environment, and a worker process for it            (environments)
     loader threads   code -> deployments, one for each session that changed                 (deployment)
 
 Each thread has a connection of its own. The main thread is the only one that adds and removes partitions; other threads
@@ -40,6 +41,7 @@ from geartrain.worker.capture import Capture
 from geartrain.worker.committer import Committer
 from geartrain.worker.deployments import Deployments
 from geartrain.worker.discovery import Discovery
+from geartrain.worker.environments import Environments
 from geartrain.worker.failures import FailureLog
 from geartrain.worker.gears import Gears
 from geartrain.worker.keyevents import KeyEvents
@@ -87,6 +89,12 @@ class Worker:
         settings: tunables.
         worker_id: unique among all workers, ever; None: one is made up.
         on_ready: called once, when every registration that was there at the start is live here as far as it is ours.
+        environment: of this process's interpreter (`geartrain.environments`); '': sessions without requirements are its
+            business, and it starts workers for the others.
+
+    Attributes:
+        id: as given, or made up.
+        environment: as given.
     """
 
     def __init__(
@@ -95,16 +103,18 @@ class Worker:
         settings: WorkerSettings | None = None,
         worker_id: str | None = None,
         on_ready: Callable[[], None] | None = None,
+        environment: str = "",
     ) -> None:
         self.id = worker_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._settings = settings = settings or WorkerSettings()
-        self._endpoint, self._on_ready = endpoint, on_ready
+        self._endpoint, self._on_ready, self.environment = endpoint, on_ready, environment
         self._stopping, self._wake = threading.Event(), threading.Event()
         self._news: deque[tuple[News, Partition]] = deque()
         self._troubles: deque[tuple[str, str]] = deque()
         self._link = self._connection("main")
         self._store = Store(self._link)
-        self._membership = Membership(self._link, self.id, settings.lease_ttl * _MEMBER_TTL)
+        self._membership = Membership(self._link, self.id, settings.lease_ttl * _MEMBER_TTL, environment)
+        self._environments = Environments(endpoint, settings, environment, self._wake.set)
         self._reports = Reports(self._link, self.id, settings.history)
         self._pool = Pool(endpoint, settings.threads, time.monotonic)
         topology = topology_of(endpoint)
@@ -116,7 +126,7 @@ class Worker:
         )
         self._discovery = Discovery(self._connection("discover"), settings.scan_interval, self._found)
         self._events = KeyEvents(self._connection("events"), self._trouble)
-        self._tasks, self._deployments = Tasks(endpoint, self.id), Deployments(endpoint)
+        self._tasks, self._deployments = Tasks(endpoint, self.id, environment), Deployments(endpoint, environment)
         self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
         self._gears = Gears(endpoint, self.id, self._deployments, self._look_again, settings.history)
@@ -127,8 +137,7 @@ class Worker:
         self._members: dict[str, Member] = {}
         self._version, self._beaten, self._reassign = -1, 0.0, False
         self._aborting: set[str] = set()
-        self._known: set[str] = set()
-        self._removed: set[str] = set()
+        self._known, self._removed = set[str](), set[str]()
         self._assigned = self._away = False
 
     def _connection(self, purpose: str) -> Access:
@@ -217,11 +226,14 @@ class Worker:
             self._on_ready = None
 
     def _ready(self) -> bool:
-        return self._assigned and not self._deployments.loading and self._ownership.settled and self._events.ready
+        if self._deployments.loading or not self._environments.settled:
+            return False
+        return self._assigned and self._ownership.settled and self._events.ready
 
     def _finish(self) -> int:
         """A clean end: nothing new, running executions finish, commits, leases, and this worker's name; as `run`."""
         deadline = time.monotonic() + self._settings.stop_deadline
+        self._environments.stop()
         self._discovery.stop()
         self._events.stop()
         self._reading.stop(deadline, self._link)
@@ -235,6 +247,7 @@ class Worker:
             text = "%d executions still run after %g s; their batches will run again when their leases have expired"
             logger.warning(text, running, self._settings.stop_deadline)
         self._committer.stop(max(deadline, time.monotonic() + 1))
+        self._environments.wait(max(deadline, time.monotonic() + 1))
         self._quietly(lambda: self._reports.write([*self._ownership.everything(), *self._gears.counted()], now=True))
         self._quietly(self._ownership.release_all)
         self._quietly(lambda: self._note_removed(self._store.snapshot()))
@@ -278,6 +291,7 @@ class Worker:
         self._note_removed(snapshot)
         self._deployments.follow(snapshot)
         self._capture.follow(snapshot)
+        self._environments.follow(snapshot)
         self._gears.follow(snapshot)
         for name, deployment in self._deployments.current.items():
             active = self._deployments.active.get(name)
@@ -331,7 +345,7 @@ class Worker:
     def _streams(self, registration: Registration) -> Iterable[bytes] | None:
         if registration.reader is Reader.KEYS:
             return self._capture.streams(registration)
-        if registration.reader is Reader.COMMAND:
+        if registration.reader in {Reader.COMMAND, Reader.TIME}:
             return ()
         return self._discovery.streams(to_bytes(registration.pattern))
 
@@ -393,6 +407,9 @@ class Worker:
     def _take_news(self) -> None:
         while self._troubles:
             self._reports.trouble(*self._troubles.popleft())
+        for failure in self._environments.failures():
+            for name in self._environments.concerned(failure.environment):
+                self._reports.trouble(name, failure.message, failure.output)
         while self._news:
             news, partition = self._news[0]
             if news is News.LOST:

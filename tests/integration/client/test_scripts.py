@@ -287,7 +287,7 @@ def test_a_script_that_cannot_be_read_is_a_wrong_argument(client, tmp_path):
         client.submit_file(tmp_path / "nope.py")
 
 
-@pytest.mark.parametrize("name", ["", "two words", "{tag}", None])
+@pytest.mark.parametrize("name", ["", "two words", "{tag}", 7])
 def test_a_session_needs_a_proper_name(client, name):
     """Empty, with spaces or with braces: refused before the script runs."""
     with pytest.raises(ArgumentError, match=r"session: .* is no name"):

@@ -32,3 +32,10 @@ def place(valkey: EmbeddedServer) -> Iterator[Workplace]:
     """An empty Valkey 9.1, and workers for it."""
     with Workplace(valkey.url) as place:
         yield place
+
+
+@pytest.fixture
+def served(module_server: EmbeddedServer) -> Iterator[Workplace]:
+    """An empty server with the server module, of each flavour in turn, and workers for it."""
+    with Workplace(module_server.url) as place:
+        yield place

@@ -99,13 +99,16 @@ class Worker:
     local: str | None = None
     python: str = "3.11"
     refused: frozenset[str] = frozenset()
+    environment: str = ""
 
 
 @dataclass(frozen=True)
 class Registered:
     """A registration, as far as it matters here."""
 
+    id: str = "r"
     python: str = "3.11"
+    environment: str = ""
 
 
 def primary_of(stream):
@@ -170,3 +173,13 @@ def test_where_no_worker_is_local_nobody_asks_for_shards():
 
     workers = [Worker("a"), Worker("b")]
     assert len(share({"r": Registered()}, {"r": STREAMS}, workers, "a", never)[0]) == 45
+
+
+def test_a_registration_is_run_in_its_environment_only():
+    """Not in workers without one, and these take nothing less because of it."""
+    registrations = {"r": Registered(), "e": Registered("e", environment="abc")}
+    workers = [Worker("a"), Worker("b"), Worker("c", environment="abc"), Worker("d", environment="other")]
+    streams = dict.fromkeys(registrations, STREAMS)
+    found = {item.id: share(registrations, streams, workers, item.id, primary_of)[0] for item in workers}
+    assert {name: len(keys) for name, keys in found.items()} == {"a": 45, "b": 45, "c": 90, "d": 0}
+    assert {registration for registration, _ in found["c"]} == {"e"}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from geartrain.builder import Reader
+from geartrain.builder import Mode, Reader
 from geartrain.cli.health.finding import Finding, failed, ok, warning
 from geartrain.errors import BadSignature, PythonMismatch, RegistryError
 from geartrain.registry import Parcel, Registration, Session, Status, Store
@@ -25,6 +25,7 @@ class Holdings:
         registrations: by id.
         status: by registration id.
         workers: those that live, by id.
+        errors: the last failure, by id, of each registration whose session has requirements.
         streams: (pattern, a stream that matches, or the pattern itself) of each StreamReader registration.
     """
 
@@ -33,6 +34,7 @@ class Holdings:
     status: Mapping[str, Status]
     workers: Mapping[str, Member]
     streams: Sequence[tuple[str, bytes]]
+    errors: Mapping[str, str | None]
 
     @property
     def keys_readers(self) -> int:
@@ -55,7 +57,10 @@ def holdings(link: Access) -> Holdings:
             known = store.streams(name)
             streams.append((item.pattern, known[0] if known else to_bytes(item.pattern)))
     sessions = [(session, store.parcel(session.name)) for session in store.sessions()]
-    return Holdings(sessions, snapshot.registrations, snapshot.status, live(link), list(dict.fromkeys(streams)))
+    needy = [name for name, item in snapshot.registrations.items() if item.environment]
+    errors = {name: found.last_error for name, found in store.statistics(needy).items()}
+    named = list(dict.fromkeys(streams))
+    return Holdings(sessions, snapshot.registrations, snapshot.status, live(link), named, errors)
 
 
 def check_registrations(held: Holdings) -> Iterator[Finding]:
@@ -114,6 +119,26 @@ def check_workers(held: Holdings) -> Iterator[Finding]:
         yield warning("workers", "none lives: nothing is executed", "geartrain worker")
     else:
         yield ok("workers", "none, and there is nothing to do")
+
+
+def check_environments(held: Holdings) -> Iterator[Finding]:
+    """Whether there is a worker for each environment that registrations need."""
+    needed: dict[str, list[str]] = {}
+    for name, item in sorted(held.registrations.items()):
+        if item.environment and item.mode is not Mode.SYNC and held.status[name] is Status.ACTIVE:
+            needed.setdefault(item.environment, []).append(name)
+    served = {member.environment for member in held.workers.values()}
+    requirements = {session.environment: ", ".join(session.requirements) for session, _ in held.sessions}
+    for environment, names in needed.items():
+        what = f"{requirements.get(environment, environment)}, for {', '.join(names)}"
+        error = held.errors.get(names[0])
+        if environment in served:
+            yield ok("requirements", f"a worker has {what}")
+        elif error is not None:
+            why = error.partition("\n")[0]
+            yield failed("requirements", f"no worker has {what}: {why}", f"geartrain show {names[0]}  (what pip said)")
+        elif held.workers:
+            yield warning("requirements", f"no worker has {what} yet: one may be installing it", "geartrain doctor")
 
 
 def _is_refused(parcel: Parcel) -> bool:

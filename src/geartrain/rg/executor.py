@@ -1,0 +1,227 @@
+"""An executor process: `python -m geartrain.rg.executor`, as the service starts it. Runs scripts, one after the other.
+
+    main thread      a task -> the script, then its execution -> the answer
+    control thread   takes tasks and orders from the service, and ends this process when the service has ended
+
+An abort is a signal to the main thread; its handler raises `Aborted`, which ends what waits (`time.sleep`, a socket).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any
+
+from geartrain.builder import Step
+from geartrain.client import Client, Outcome
+from geartrain.config import URL_VARIABLE, Dialect
+from geartrain.errors import Aborted, GeartrainError, ScriptError, message_of
+from geartrain.registry.executions import Executions, Kept, Limits, State, Yield, plan_of
+from geartrain.resp3 import Error, Status, encode, encode_array
+from geartrain.rg.messages import ABORTED, FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
+from geartrain.wire import access
+
+logger = logging.getLogger("geartrain.rg")
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Bytes of results and errors that are answered and kept. The server takes 512 MB in one argument."""
+
+_SIGNAL = signal.SIGUSR2
+_PATH = "<string>"
+
+
+class Executor:
+    """The process.
+
+    Args:
+        url: the server.
+        connection: to the service.
+        owner: the control lane on which executions can be aborted.
+
+    Attributes:
+        owner: as given.
+    """
+
+    def __init__(self, url: str, connection: Connection, owner: str) -> None:
+        self.owner = owner
+        self._client = Client(url)
+        self._executions = Executions(access(self._client.endpoint, "geartrain:rg:executor"))
+        self._connection = connection
+        self._tasks: SimpleQueue[Task] = SimpleQueue()
+        # The execution that may be ended now, and the one that is to be: the handler raises where they are the same.
+        self._running = ""
+        self._wanted = ""
+
+    def run(self) -> None:
+        """Run tasks until the service has ended."""
+        signal.signal(_SIGNAL, self._interrupt)
+        threading.Thread(target=self._control, name="geartrain-control", daemon=True).start()
+        while True:
+            answer = _Run(self._client, self, self._tasks.get(), self._executions).run()
+            if answer is not None:
+                self.send(Answer(answer))
+            self.send(Done())
+
+    def send(self, message: Any) -> None:
+        """Tell the service something; for the main thread."""
+        try:
+            self._connection.send(message)
+        except OSError:
+            # The service has gone, and so do we.
+            os._exit(1)
+
+    def begins(self, execution: str, *, answer: bool) -> None:
+        """The task's execution has an id now: from here to `ends` it may be aborted, which raises Aborted.
+
+        Args:
+            execution: the id.
+            answer: whether the client is answered with it now.
+        """
+        self.send(Begun(execution))
+        if answer:
+            self.send(Answer(encode(execution)))
+        self._running = execution
+        self._interrupt()
+
+    def ends(self) -> None:
+        """Nothing is to be aborted any more."""
+        self._running = self._wanted = ""
+
+    def _interrupt(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        if self._running and self._running == self._wanted:
+            self._running = ""
+            raise Aborted(ABORTED)
+
+    def _control(self) -> None:
+        while True:
+            try:
+                message = self._connection.recv()
+            except (EOFError, OSError):
+                os._exit(1)
+            if isinstance(message, Abort):
+                self._wanted = message.execution
+                signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
+            else:
+                self._tasks.put(message)
+
+
+class _Run:
+    """One task.
+
+    Args:
+        client: runs the script.
+        executor: whose task it is.
+        task: what is to be done.
+        executions: where it is kept.
+    """
+
+    def __init__(self, client: Client, executor: Executor, task: Task, executions: Executions) -> None:
+        self._client = client
+        self._executor = executor
+        self._task = task
+        self._executions = executions
+        self._executions.limits = Limits(*task.executions)
+        self._kept: Kept | None = None
+        self._clock = time.perf_counter()
+
+    def run(self) -> bytes | None:
+        """Run the script and its execution; the answer, None where it was given before."""
+        outcome, error = self._outcome()
+        if self._kept is None:
+            return encode(Status("OK") if error is None else self._told(error))
+        given = self._given(outcome, error)
+        self._end(self._kept, given, aborted=isinstance(error, Aborted))
+        if not self._task.blocking:
+            return None
+        if error is not None and not self._gears:
+            return encode(self._told(error))
+        return b"*2\r\n" + given.results + given.errors
+
+    @property
+    def _gears(self) -> bool:
+        return self._task.dialect is Dialect.REDISGEARS_1_2
+
+    def _outcome(self) -> tuple[Outcome | None, BaseException | None]:
+        """Run the script; what it did, or what it raised."""
+        task = self._task
+        try:
+            try:
+                if not task.blocking and not self._gears:
+                    # `run()` executes while the script runs: all of it is the execution.
+                    self._begin(())
+                outcome = self._client.execute(
+                    task.source,
+                    session=task.session,
+                    path=_PATH,
+                    dialect=task.dialect,
+                    terms=task.terms,
+                    on_run=lambda request: self._begin(request.steps),
+                )
+            finally:
+                self._executor.ends()
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+            return None, error
+        return outcome, None
+
+    def _begin(self, steps: tuple[Step, ...]) -> None:
+        if self._kept is not None:
+            return
+        self._clock = time.perf_counter()
+        kept = Kept(session=self._task.session, owner=self._executor.owner, started=time.time(), steps=plan_of(steps))
+        self._kept = replace(kept, id=self._executions.begin(kept))
+        self._executor.begins(self._kept.id, answer=not self._task.blocking)
+
+    def _given(self, outcome: Outcome | None, error: BaseException | None) -> Yield:
+        """Results and errors."""
+        results, errors = ([], []) if outcome is None else (outcome.results, outcome.errors)
+        if error is not None:
+            errors = [str(self._told(error)) if not isinstance(error, Aborted) else ABORTED]
+        self._counts = len(results), len(errors)
+        given = Yield(encode_array(results), encode_array(errors))
+        size = len(given.results) + len(given.errors)
+        if size <= MOST_BYTES:
+            return given
+        text = f"the results are {size} bytes, more than the {MOST_BYTES} that can be answered; let the steps keep less"
+        self._counts = 0, 1
+        return Yield(errors=encode_array([text]))
+
+    def _end(self, kept: Kept, given: Yield, *, aborted: bool) -> None:
+        results, errors = self._counts
+        ended = replace(
+            kept,
+            status=State.ABORTED if aborted else State.DONE,
+            duration_us=round((time.perf_counter() - self._clock) * 1e6),
+            results=results,
+            errors=errors,
+        )
+        try:
+            self._executions.end(ended, given)
+        except GeartrainError as error:
+            logger.warning("the execution %s is not kept: %s", kept.id, error)
+
+    def _told(self, error: BaseException) -> Error:
+        """An error, for the client."""
+        if self._gears and self._task.traceback and isinstance(error, ScriptError) and error.trace:
+            return Error(str(error.trace.splitlines(keepends=True)))
+        cause = error.__cause__ if self._gears and isinstance(error, ScriptError) else None
+        return Error(f"ERR {message_of(cause or error)}")
+
+
+def main() -> None:
+    """Run tasks until the service has ended."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s executor: %(message)s")
+    logging.getLogger("geartrain").setLevel(logging.INFO)
+    # Taken out: what user code starts is no executor.
+    connection = Connection(int(os.environ.pop(FD_VARIABLE)))
+    Executor(os.environ[URL_VARIABLE], connection, os.environ.pop(OWNER_VARIABLE)).run()
+
+
+if __name__ == "__main__":
+    main()

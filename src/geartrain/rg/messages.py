@@ -1,0 +1,81 @@
+"""What the service and its executor processes say to each other: pickled, over one inherited socket.
+
+    service ──Task──> executor           run a script
+    service ──Abort──> executor          end the execution of that id, if it runs
+    service <──Begun── executor          the task's execution has that id now
+    service <──Answer── executor         answer the task's client
+    service <──Done── executor           ready for the next task
+    service ──end of input──> executor   the service has ended, however it ended: so does the executor
+
+One task at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geartrain.client import SessionTerms
+from geartrain.config import Dialect
+
+FD_VARIABLE = "GEARTRAIN_EXECUTOR_FD"
+"""The environment variable with the number of the executor's end of the socket."""
+
+OWNER_VARIABLE = "GEARTRAIN_EXECUTOR_OWNER"
+"""The environment variable with the control lane on which the executor's executions can be aborted."""
+
+
+ABORTED = "execution aborted"
+"""The error of an execution that was aborted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A script to run.
+
+    Attributes:
+        source: its text.
+        session: the name of its session.
+        dialect: its dialect.
+        terms: how its session is submitted.
+        environment: of its requirements; '' where it has none.
+        blocking: its client waits for the results; otherwise for the id of the execution.
+        traceback: an error that it raises is answered with its traceback.
+        executions: how many executions are kept: all together, of one registration.
+        profile: what it executes is profiled.
+    """
+
+    source: str
+    session: str
+    dialect: Dialect
+    terms: SessionTerms
+    environment: str = ""
+    blocking: bool = True
+    traceback: bool = True
+    executions: tuple[int, int] = (1000, 100)
+    profile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """End an execution."""
+
+    execution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The task's execution has an id."""
+
+    execution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A value in the text of RESP3, for the task's client."""
+
+    blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The task has ended, and with it its execution, if it had one."""
