@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-#include "capture.h"
 #include "events.h"
-#include "hash.h"
+#include "lanes.h"
 #include "resp.h"
 #include "serving.h"
 #include "workers.h"
@@ -16,116 +15,13 @@ static const char NOBODY[] = "ERR nobody answers this command here: start a work
                              "start one (`loadmodule geartrain.so workers 1`)";
 static const char NOT_YET[] = "ERR the workers of this server do not answer this command (yet): its log says how they fare";
 
-/* Calls of one registration, one at a time. */
-typedef struct Order {
-    struct Order *next;
-    Text registration;
-    int db;
-    Call *out; /* the one in the lane, or running */
-    CallList behind;
-} Order;
-
 static Call *ids[BUCKETS];
-static Lane *lanes[BUCKETS];
-static Order *orders[BUCKETS];
 static uint64_t last_id;
 
 static struct {
     size_t waiting, running;
     unsigned long long answered, failed, abandoned;
 } counters;
-
-static size_t bucket_of(const char *name, size_t length) {
-    uint64_t hash = hash_bytes(HASH_BEGIN, name, length);
-    return (hash ^ hash >> 32) % BUCKETS;
-}
-
-/* -- lists -------------------------------------------------------------------------------------------------------- */
-
-void call_list_append(CallList *list, Call *call) {
-    call->next = NULL;
-    call->previous = list->last;
-    *(list->last != NULL ? &list->last->next : &list->first) = call;
-    list->last = call;
-    list->count++;
-}
-
-static void call_list_prepend(CallList *list, Call *call) {
-    call->previous = NULL;
-    call->next = list->first;
-    *(list->first != NULL ? &list->first->previous : &list->last) = call;
-    list->first = call;
-    list->count++;
-}
-
-void call_list_remove(CallList *list, Call *call) {
-    *(call->previous != NULL ? &call->previous->next : &list->first) = call->next;
-    *(call->next != NULL ? &call->next->previous : &list->last) = call->previous;
-    call->next = call->previous = NULL;
-    list->count--;
-}
-
-/* -- lanes -------------------------------------------------------------------------------------------------------- */
-
-Lane *lane_named(const char *name, size_t length, int make) {
-    Lane **at = &lanes[bucket_of(name, length)];
-    while (*at != NULL && !same_text(&(*at)->name, name, length)) at = &(*at)->next;
-    if (*at != NULL || !make) return *at;
-    Lane *lane = RM_Calloc(1, sizeof *lane);
-    lane->name = text_of(name, length);
-    return *at = lane;
-}
-
-void lane_settle(Lane *lane) {
-    if (lane->calls > 0 || lane->seats != NULL) return;
-    Lane **at = &lanes[bucket_of(lane->name.bytes, lane->name.length)];
-    while (*at != lane) at = &(*at)->next;
-    *at = lane->next;
-    RM_Free(lane->name.bytes);
-    RM_Free(lane);
-}
-
-/* -- orders ------------------------------------------------------------------------------------------------------- */
-
-static Order *order_of(const Text *registration, int db) {
-    Order **at = &orders[bucket_of(registration->bytes, registration->length)];
-    while (*at != NULL && ((*at)->db != db || !same_text(&(*at)->registration, registration->bytes, registration->length)))
-        at = &(*at)->next;
-    if (*at != NULL) return *at;
-    Order *order = RM_Calloc(1, sizeof *order);
-    order->registration = text_of(registration->bytes, registration->length);
-    order->db = db;
-    return *at = order;
-}
-
-static void free_order(Order *order) {
-    Order **at = &orders[bucket_of(order->registration.bytes, order->registration.length)];
-    while (*at != order) at = &(*at)->next;
-    *at = order->next;
-    RM_Free(order->registration.bytes);
-    RM_Free(order);
-}
-
-static void into_lane(Call *call) {
-    call->state = CALL_WAITING;
-    call_list_append(&call->lane->waiting, call);
-    serving_wake(call->lane);
-}
-
-/* A call has left: the next of its order goes on. */
-static void leave_order(Call *call) {
-    Order *order = call->order;
-    if (order == NULL) return;
-    call->order = NULL;
-    if (order->out == call) {
-        order->out = order->behind.first;
-        if (order->out != NULL) {
-            call_list_remove(&order->behind, order->out);
-            into_lane(order->out);
-        }
-    }
-    if (order->out == NULL) free_order(order);
-}
 
 /* -- a call's life ------------------------------------------------------------------------------------------------ */
 
@@ -140,10 +36,9 @@ static void free_call(Call *call) {
 
 /* Out of every list and table; the call itself stays. */
 static void detach(Call *call) {
-    Lane *lane = call->lane;
-    if (call->state == CALL_BEHIND) call_list_remove(&call->order->behind, call);
-    if (call->state == CALL_WAITING) call_list_remove(&lane->waiting, call);
-    if (call->state == CALL_RUNNING) {
+    if (call->state != CALL_RUNNING) {
+        lane_take_out(call);
+    } else {
         Call **at = &ids[call->id % BUCKETS];
         while (*at != call) at = &(*at)->next_id;
         *at = call->next_id;
@@ -152,9 +47,7 @@ static void detach(Call *call) {
     counters.running -= call->state == CALL_RUNNING;
     counters.waiting -= call->state != CALL_RUNNING;
     call->state = CALL_ENDED;
-    leave_order(call);
-    lane->calls--;
-    lane_settle(lane);
+    lane_leave(call);
 }
 
 int calls_end(Call *call, RedisModuleString *answer, const char *error) {
@@ -232,7 +125,6 @@ static Call *new_call(RedisModuleCtx *ctx, const CallWish *wish) {
     Call *call = RM_Calloc(1, sizeof *call);
     call->id = ++last_id;
     call->lane = lane_named(wish->lane, wish->lane_length, 1);
-    call->lane->calls++;
     call->db = RM_GetSelectedDb(ctx);
     call->resp = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_RESP3) != 0 ? 3 : 2;
     call->user = RM_GetCurrentUserName(ctx);
@@ -241,7 +133,6 @@ static Call *new_call(RedisModuleCtx *ctx, const CallWish *wish) {
     for (int i = 0; i < wish->argc; i++) call->argv[i] = RM_HoldString(NULL, wish->argv[i]);
     const Text *registration = wish->registration;
     call->registration = registration != NULL ? text_of(registration->bytes, registration->length) : text_of("", 0);
-    call->since = RM_MonotonicMicroseconds();
     return call;
 }
 
@@ -255,14 +146,8 @@ int calls_make(RedisModuleCtx *ctx, const CallWish *wish) {
     RM_BlockClientSetPrivateData(client, call);
     RM_SetDisconnectCallback(client, on_disconnect);
     counters.waiting++;
-    if (wish->in_order && wish->registration != NULL) call->order = order_of(wish->registration, call->db);
-    if (call->order != NULL && call->order->out != NULL) {
-        call->state = CALL_BEHIND;
-        call_list_append(&call->order->behind, call);
-        return REDISMODULE_OK;
-    }
-    if (call->order != NULL) call->order->out = call;
-    into_lane(call);
+    lane_enter(call, wish->in_order && wish->registration != NULL);
+    if (call->state == CALL_WAITING && !serving_is_served(call->lane)) workers_want();
     return REDISMODULE_OK;
 }
 
@@ -318,16 +203,16 @@ static void give_up(Lane *lane, uint64_t now) {
     }
 }
 
+static void look_at(Lane *lane, void *data) {
+    const uint64_t *now = data;
+    if (lane->waiting.count > 0 && !serving_is_served(lane)) give_up(lane, *now);
+}
+
 static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)ctx, (void)event, (void)sub, (void)data;
     if (counters.waiting == 0) return;
     uint64_t now = RM_MonotonicMicroseconds();
-    for (size_t i = 0; i < BUCKETS; i++) {
-        for (Lane *lane = lanes[i], *next; lane != NULL; lane = next) {
-            next = lane->next;
-            if (lane->waiting.count > 0 && !serving_is_served(lane)) give_up(lane, now);
-        }
-    }
+    lanes_each(look_at, &now);
 }
 
 int calls_load(RedisModuleCtx *ctx) {

@@ -2,8 +2,7 @@
  *
  *   client ──command──> call (the client is blocked) ──lane──> GEARTRAIN.SERVE of a worker ──GEARTRAIN.ANSWER──> reply
  *
- * A lane is a queue with a name. It is there while it has calls, or a connection serves it (serving.h). Calls with the
- * same registration that ask for order go through it one at a time: those behind wait in an order of their own.
+ * Calls with the same registration that ask for order go through their lane one at a time (lanes.h):
  *
  *   made ──> BEHIND ──the one before has ended──> WAITING ──taken──> RUNNING ──answered, or its worker is gone──> ENDED
  *                                                    └───────<──returned──────┘
@@ -38,24 +37,10 @@ typedef struct Call {
     RedisModuleString **argv, *user;
     int argc, db, resp;
     Text registration;
-    uint64_t since;               /* when it was made; microseconds of the monotonic clock */
+    uint64_t since;               /* when it came into its lane; microseconds of the monotonic clock */
     RedisModuleString *answer;    /* ENDED: RESP3 text, or NULL: `error` */
     const char *error;            /* a text that stays */
 } Call;
-
-typedef struct {
-    Call *first, *last;
-    size_t count;
-} CallList;
-
-typedef struct Lane {
-    struct Lane *next;
-    Text name;
-    size_t calls; /* of any state */
-    CallList waiting;
-    struct Seat *seats;    /* the connections that serve it; see serving.h */
-    uint64_t served_until; /* when somebody last did */
-} Lane;
 
 /* What a call is made of. `registration`: whose trigger or hook it is, or NULL; then `in_order` may ask for one at a time. */
 typedef struct {
@@ -72,25 +57,19 @@ int calls_load(RedisModuleCtx *ctx);
 /* Why a client cannot wait for an answer here (MULTI, a script, a replica): the error to reply; NULL: it can. */
 const char *calls_refusal(RedisModuleCtx *ctx);
 
-/* Make a call of the present command: its client is blocked until the answer, or gets an error at once. */
+/* Make a call of the present command: its client is blocked until the answer, or gets an error at once. Where nobody serves the
+ * lane the server starts a worker, if it may (workers.h), and the call waits ten seconds for one. */
 int calls_make(RedisModuleCtx *ctx, const CallWish *wish);
-
-/* A lane by its name, made where there is none; and the end of one that has neither calls nor seats. */
-Lane *lane_named(const char *name, size_t length, int make);
-void lane_settle(Lane *lane);
 
 /* A call that runs, or NULL. */
 Call *calls_running(uint64_t id);
 
 /* From a lane to a worker's connection, and back to its front. */
-Call *calls_take(Lane *lane, struct Serving *serving);
+Call *calls_take(struct Lane *lane, struct Serving *serving);
 void calls_return(Call *call);
 
 /* The end of a running call: an answer in RESP3 text, or an error (a text that stays). Whether its client was still there. */
 int calls_end(Call *call, RedisModuleString *answer, const char *error);
-
-void call_list_append(CallList *list, Call *call);
-void call_list_remove(CallList *list, Call *call);
 
 void calls_info(RedisModuleInfoCtx *ctx);
 

@@ -41,8 +41,8 @@ static PyObject *call(Function *function, RedisModuleString **argv, int argc) {
     return results;
 }
 
-/* What the results, a list whose reference it takes, are as one value. */
-static PyObject *value_of(PyObject *results) {
+PyObject *function_value(PyObject *results) {
+    if (results == NULL) return NULL;
     ptrdiff_t count = py.PyList_Size(results);
     if (count > 1) return results;
     PyObject *value = python_held(count == 1 ? py.PyList_GetItem(results, 0) : py.none);
@@ -76,5 +76,5 @@ PyObject *function_command(Function *function, RedisModuleString **argv, int arg
         function_succeeded(function, begin, duration, key);
     }
     python_drop(key);
-    return results != NULL ? value_of(results) : NULL;
+    return results;
 }

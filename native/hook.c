@@ -56,7 +56,7 @@ void hook_forget_outboxes(Hook *hook) {
 void hook_free(Hook *hook) {
     Text *texts[] = {&hook->id,   &hook->version,    &hook->pattern, &hook->events,    &hook->types,
                      &hook->user, &hook->definition, &hook->command, &hook->keyprefix, &hook->commands,
-                     &hook->environment};
+                     &hook->environment, &hook->trigger};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) RM_Free(texts[i]->bytes);
     hook_forget_outboxes(hook);
     RM_Free(hook->error);
@@ -115,6 +115,7 @@ static int set_text(Hook *hook, const char *name, size_t name_length, const char
     else if (same_word(name, name_length, "definition")) text_replace(&hook->definition, text_of(value, length));
     else if (same_word(name, name_length, "hook")) text_replace(&hook->command, lower(text_of(value, length)));
     else if (same_word(name, name_length, "keyprefix")) text_replace(&hook->keyprefix, text_of(value, length));
+    else if (same_word(name, name_length, "trigger")) text_replace(&hook->trigger, text_of(value, length));
     else if (same_word(name, name_length, "environment")) text_replace(&hook->environment, text_of(value, length));
     else if (same_word(name, name_length, "commands")) text_replace(&hook->commands, words_of(value, length));
     else return 0;
@@ -141,6 +142,9 @@ const char *hook_set(Hook *hook, const char *name, size_t name_length, const cha
     if (same_word(name, name_length, "value")) {
         return set_choice(&hook->value, which(value, length, "0", "1")) ? NULL : "0 or 1";
     }
+    if (same_word(name, name_length, "inorder")) {
+        return set_choice(&hook->in_order, which(value, length, "0", "1")) ? NULL : "0 or 1";
+    }
     if (same_word(name, name_length, "partitions")) {
         if (!number_of(value, length, MOST_PARTITIONS, &number) || number == 0) return "a number from 1 to 1024";
         hook->partitions = (unsigned)number;
@@ -157,7 +161,7 @@ const char *hook_set(Hook *hook, const char *name, size_t name_length, const cha
     }
     *known = 0;
     return "reader, mode, pattern, events, types, partitions, snapshot, limit, value, user, definition, hook, keyprefix, "
-           "commands, environment or order";
+           "commands, trigger, inorder, environment or order";
 }
 
 Hook *hook_new(int db, const char *id, size_t id_length, const char *version, size_t version_length) {
@@ -173,6 +177,7 @@ Hook *hook_new(int db, const char *id, size_t id_length, const char *version, si
     hook->keyprefix = text_of("", 0);
     hook->commands = text_of("", 0);
     hook->environment = text_of("", 0);
+    hook->trigger = text_of("", 0);
     hook->db = db;
     hook->value = 1;
     hook->partitions = 1;

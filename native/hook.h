@@ -25,11 +25,13 @@ typedef struct Hook {
     Text command;   /* the command that it hooks, lower case; empty: none */
     Text keyprefix; /* with that: what one of the command's keys begins with; empty: anything */
     Text commands;  /* " get hget ": its events count where one of these caused them, and its client waits; empty: all */
+    Text trigger;     /* the name by which RG.TRIGGER calls it; empty: none */
     Text environment; /* of its session's requirements: where its calls are served; empty: everywhere */
     unsigned long long order; /* among registrations of one version, which one was made later */
     int db;
     int reader;
     int mode;
+    int in_order; /* of its calls the next one is handed out when the one before is answered */
     int snapshot;
     int value;
     unsigned partitions;
@@ -37,6 +39,7 @@ typedef struct Hook {
 
     RedisModuleString **outboxes; /* names, one for each partition; made at the first event, gone when the tag changes */
     char *error;                  /* why it does not run, or NULL; allocated */
+    struct Hook *next_trigger;    /* in the table of triggers */
     void *sync;                   /* the sync part's own */
     int aborted;                  /* its policy has stopped it; whoever sees that in LIST tells the registry */
     int dead;                     /* removed, and kept only while `users` are there */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "calls.h"
+#include "commandcall.h"
 #include "commandhooks.h"
 #include "foreign.h"
 #include "functions.h"
@@ -14,6 +15,7 @@
 #include "refusals.h"
 #include "reply.h"
 #include "sync.h"
+#include "triggers.h"
 
 enum { FEW = 16, NO_WAITING = REDISMODULE_CTX_FLAGS_LUA | REDISMODULE_CTX_FLAGS_MULTI | REDISMODULE_CTX_FLAGS_DENY_BLOCKING };
 
@@ -79,10 +81,24 @@ static PyObject *call_function(const Invocation *outer, Hook *hook, RedisModuleS
     now.function = hook->sync;
     hook_hold(hook);
     present = &now;
-    PyObject *result = sync_command(now.ctx, hook, argv, argc, error);
+    PyObject *result = function_value(sync_command(now.ctx, hook, argv, argc, error));
     present = now.outer;
     hook_release(hook);
     return result;
+}
+
+static void pass_on(const Invocation *now, int as_client, RedisModuleString **argv, int argc, Next *next) {
+    next->reply = call_original(now, as_client, argv, argc, NULL);
+    int number = errno;
+    int failed = next->reply == NULL || RM_CallReplyType(next->reply) == REDISMODULE_REPLY_ERROR;
+    if (failed && foreign_is(number)) {
+        /* The server's own words for it say too little. */
+        next->error = foreign_text(now->ctx, number, RM_StringPtrLen(argv[0], NULL), argv + 1, (size_t)(argc - 1));
+        if (next->reply != NULL) RM_FreeCallReply(next->reply);
+        next->reply = NULL;
+    } else if (next->reply == NULL) {
+        next->error = refusal_text(number);
+    }
 }
 
 /* What comes after a hook, `now->hook`. */
@@ -97,10 +113,7 @@ static void go_on(const Invocation *now, int as_client, RedisModuleString **args
         next->value = call_function(now, hook, argv, (int)count + 1, &next->error);
     } else {
         next->error = foreign_several(now->ctx, RM_StringPtrLen(argv[0], NULL), args, count);
-        if (next->error == NULL) {
-            next->reply = call_original(now, as_client, argv, (int)count + 1, NULL);
-            if (next->reply == NULL) next->error = refusal_text(errno);
-        }
+        if (next->error == NULL) pass_on(now, as_client, argv, (int)count + 1, next);
     }
     if (argv != few) RM_Free(argv);
 }
@@ -125,23 +138,6 @@ static int answer_function(const Invocation *now, Hook *hook, RedisModuleString 
     if (result != NULL) python_release(result);
     if (function != NULL) function_release(function);
     return REDISMODULE_OK;
-}
-
-/* The hook's function runs in a worker. */
-static int answer_call(const Invocation *now, Hook *hook, RedisModuleString **argv, int argc) {
-    static const char LANE[] = "trigger";
-    size_t rest = hook->environment.length > 0 ? hook->environment.length + 1 : 0;
-    char *lane = RM_Alloc(sizeof LANE + rest);
-    memcpy(lane, LANE, sizeof LANE);
-    if (rest > 0) {
-        lane[sizeof LANE - 1] = ':';
-        memcpy(lane + sizeof LANE, hook->environment.bytes, hook->environment.length);
-    }
-    hook->captured++;
-    CallWish wish = {.lane = lane, .lane_length = sizeof LANE - 1 + rest, .argv = argv, .argc = argc, .registration = &hook->id};
-    int outcome = calls_make(now->ctx, &wish);
-    RM_Free(lane);
-    return outcome;
 }
 
 static int answer_next(const Invocation *now, RedisModuleString **args, int count) {
@@ -212,7 +208,7 @@ static int hooked_command(RedisModuleCtx *ctx, RedisModuleString **argv, int arg
     if (hook == NULL) answer_original(&now, argv, argc);
     else if (hook->mode == MODE_SYNC) answer_function(&now, hook, argv, argc);
     else if ((RM_GetContextFlags(ctx) & NO_WAITING) != 0) RM_ReplyWithError(ctx, not_async(hook));
-    else answer_call(&now, hook, argv, argc);
+    else triggers_call_worker(ctx, hook, argv, argc);
     if (now.user != NULL) RM_FreeModuleUser(now.user);
     return REDISMODULE_OK;
 }

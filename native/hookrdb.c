@@ -28,6 +28,8 @@ static void save_hook(Hook *hook, void *data) {
     save_text(rdb, &hook->commands);
     save_text(rdb, &hook->environment);
     RM_SaveUnsigned(rdb, hook->order);
+    save_text(rdb, &hook->trigger);
+    RM_SaveUnsigned(rdb, (uint64_t)hook->in_order);
 }
 
 static void aux_save(RedisModuleIO *rdb, int when) {
@@ -68,6 +70,8 @@ static Hook *load_hook(RedisModuleIO *rdb, int encoding) {
     hook->commands = has_commands ? load_text(rdb) : text_of("", 0);
     hook->environment = has_commands ? load_text(rdb) : text_of("", 0);
     if (has_commands) hook->order = RM_LoadUnsigned(rdb);
+    hook->trigger = has_commands ? load_text(rdb) : text_of("", 0);
+    hook->in_order = has_commands && RM_LoadUnsigned(rdb) != 0;
     return hook;
 }
 

@@ -9,6 +9,7 @@
 #include "match.h"
 #include "subscription.h"
 #include "sync.h"
+#include "triggers.h"
 
 enum { BUCKETS = 16384 };
 
@@ -64,6 +65,7 @@ static void remove_slot(Slot **at, int for_good) {
     RM_Free(slot);
     hook_count--;
     commandhooks_remove(hook);
+    triggers_remove(hook);
     if (for_good) links_forget(hook);
     if (hook->reader != READER_COMMAND) {
         if (database != NULL) index_remove(database->index, hook->pattern.bytes, hook->pattern.length, hook);
@@ -95,6 +97,7 @@ int hooks_put(Hook *hook) {
     }
     if (hook->reader != READER_COMMAND && !take_events(hook)) return 0;
     commandhooks_add(hook);
+    triggers_add(hook);
     Slot *slot = RM_Alloc(sizeof *slot);
     *slot = (Slot){*at, hook};
     *at = slot;

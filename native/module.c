@@ -16,6 +16,7 @@
 #include "rg.h"
 #include "serving.h"
 #include "sync.h"
+#include "triggers.h"
 #include "workers.h"
 
 #define VISIBLE __attribute__((visibility("default")))
@@ -31,6 +32,7 @@ static void info(RedisModuleInfoCtx *ctx, int for_crash_report) {
     links_info(ctx);
     atomic_info(ctx);
     calls_info(ctx);
+    triggers_info(ctx);
     workers_info(ctx);
     if (!for_crash_report) sync_info(ctx);
 }
@@ -38,6 +40,7 @@ static void info(RedisModuleInfoCtx *ctx, int for_crash_report) {
 static int (*const PARTS[])(RedisModuleCtx *ctx) = {
     hookcommand_load, hookrdb_load, atomic_load, capture_load, calls_load,
     servecommand_load, hooked_load, links_load, options_load, rg_load,
+    triggers_load,
 };
 
 VISIBLE int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {

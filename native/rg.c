@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "calls.h"
-#include "serving.h"
-#include "workers.h"
 
 static const char FOR_ADMINS[] = "admin deny-script", ADMIN_CATEGORIES[] = "admin dangerous slow";
 
@@ -38,15 +36,6 @@ static const Command COMMANDS[] = {
     {"rg.refreshcluster", "admin", 1, 1},
 };
 
-/* Make the call, and have a worker come where none is there. */
-static int call(RedisModuleCtx *ctx, const CallWish *wish) {
-    const char *refusal = calls_refusal(ctx);
-    if (refusal != NULL) return RM_ReplyWithError(ctx, refusal);
-    Lane *lane = lane_named(wish->lane, wish->lane_length, 0);
-    if (lane == NULL || !serving_is_served(lane)) workers_want();
-    return calls_make(ctx, wish);
-}
-
 static const Command *command_named(RedisModuleString *word) {
     size_t length;
     const char *name = RM_StringPtrLen(word, &length);
@@ -61,7 +50,7 @@ static int admin_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc
     if (command == NULL) return RM_ReplyWithError(ctx, "ERR this command has been renamed: call it by its own name");
     if (argc < command->least || (command->most > 0 && argc > command->most)) return RM_WrongArity(ctx);
     CallWish wish = {.lane = command->lane, .lane_length = strlen(command->lane), .argv = argv, .argc = argc};
-    return call(ctx, &wish);
+    return calls_make(ctx, &wish);
 }
 
 int rg_load(RedisModuleCtx *ctx) {

@@ -19,6 +19,7 @@
 
 #include "api.h"
 #include "calls.h"
+#include "lanes.h"
 
 enum { MOST_LANES = 64 };
 

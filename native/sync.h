@@ -23,8 +23,8 @@ void sync_del(Hook *hook);
 /* One event, in a post-notification job of a primary; `type` is the key's when the event came. */
 void sync_event(RedisModuleCtx *ctx, Hook *hook, const char *event, RedisModuleString *key, int type);
 
-/* Call a hook's function with a command: its result, a new reference, with the GIL held; or NULL, and in `*error` an error line
- * that is valid until the next call. */
+/* Call a hook's function with a command: the list of its results, a new reference, with the GIL held; or NULL, and in `*error`
+ * an error line that is valid until the next call. */
 PyObject *sync_command(RedisModuleCtx *ctx, Hook *hook, RedisModuleString **argv, int argc, const char **error);
 
 /* The hook whose function runs now, or NULL. */

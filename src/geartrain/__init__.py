@@ -33,7 +33,27 @@ from geartrain.errors import (
     StepError,
     UnknownRegistration,
 )
-from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashtag, log, redisgears, streamKey
+from geartrain.runtime import (
+    atomic,
+    call_next,
+    configGet,
+    createFuture,
+    execute,
+    flat_error,
+    gearsConfigGet,
+    gearsFuture,
+    hashtag,
+    hashtag3,
+    isAsyncAllow,
+    log,
+    override_reply,
+    redisgears,
+    registerTimeEvent,
+    runCoroutine,
+    setFutureException,
+    setFutureResults,
+    streamKey,
+)
 
 __version__ = _version("geartrain")
 
@@ -62,11 +82,22 @@ __all__ = [
     "UnknownRegistration",
     "__version__",
     "atomic",
+    "call_next",
     "configGet",
+    "createFuture",
     "execute",
+    "flat_error",
     "gearsConfigGet",
+    "gearsFuture",
     "hashtag",
+    "hashtag3",
+    "isAsyncAllow",
     "log",
+    "override_reply",
     "redisgears",
+    "registerTimeEvent",
+    "runCoroutine",
+    "setFutureException",
+    "setFutureResults",
     "streamKey",
 ]

@@ -8,6 +8,7 @@
     ├── ForeignShard             mode='async_local', atomic(): a key of another shard (also a ValueError)
     ├── FlatError                flat_error(): its message is the error, without a traceback
     │   └── PauseRegistration    the same, and the registration whose function raised it is paused
+    ├── RgError                  an RG.* command was called wrongly, or cannot be done
     ├── NeedsModule              something that only the server module can do
     ├── RequirementsError        what a session needs cannot be installed, or is not where it has to be
     ├── ServerUnavailable        no connection, or the server cannot serve now (also a ConnectionError)
@@ -96,6 +97,10 @@ class CommandError(GeartrainError):
         return self.reply.startswith("ERR unknown command")
 
 
+class RgError(GeartrainError):
+    """An RG.* command cannot be done; its client gets the message."""
+
+
 class ForeignShard(GeartrainError, ValueError):
     """A command on a key of another shard than the one that mode='async_local', or a block of atomic(), is bound to.
 
@@ -120,7 +125,7 @@ class ForeignShard(GeartrainError, ValueError):
 
 
 class FlatError(GeartrainError):
-    """What `flat_error(message)` raises: the message alone is the error, without a traceback."""
+    """Raised by `flat_error(message)`: among an execution's errors stands the message, without a traceback."""
 
 
 class PauseRegistration(FlatError):

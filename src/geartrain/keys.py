@@ -13,6 +13,7 @@
 | `workers` | hash | worker id -> JSON with its expiry | workers | at stop, or expired |
 | `remains` | set | ids that were unregistered and may have left something | unregister, submit | when that is gone |
 | `tags` | set | hash tags that the server modules of a cluster's shards have used | workers, submit | never |
+| `profile:<session>` | string | what cProfile has counted (`ProfileExecutions`) | executors | a reset, or by TTL |
 | `environments` | hash | name of an environment -> JSON list of its requirements | submit | never |
 | `config` | hash | what `gearsConfigGet` reads | users | never |
 | `sequence` | string | counts what has ids of the dialect `redisgears-1.2` | submit, workers, `run()` | never |
@@ -92,6 +93,11 @@ def history(registration: str) -> bytes:
 def streams(registration: str) -> bytes:
     """The streams that have the registration's group."""
     return _REGISTRY + b"streams:" + registration.encode()
+
+
+def profile(session: str) -> bytes:
+    """What cProfile has counted in the executions of a session."""
+    return _REGISTRY + b"profile:" + session.encode()
 
 
 def execution(execution_id: str) -> bytes:

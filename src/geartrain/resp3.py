@@ -23,12 +23,18 @@ class Error(str):
     __slots__ = ()
 
 
+class Encoded(bytes):
+    """A value that is in the text of RESP3 already."""
+
+    __slots__ = ()
+
+
 def encode(value: Any) -> bytes:
     r"""A value as one reply.
 
     Args:
         value: str (with lone surrogates: their bytes are escaped, as `\udcff`), bytes, bool, int, float, None, Status,
-            Error, or a list, tuple, set or dict of such. Anything else is sent as its `str()`.
+            Error, Encoded, or a list, tuple, set or dict of such. Anything else is sent as its `str()`.
     """
     parts: list[bytes] = []
     _append(value, parts)
@@ -77,6 +83,8 @@ def _append_other(value: Any, parts: list[bytes]) -> None:
             _append(int(value), parts)
         case float():
             parts.append(b",%b\r\n" % repr(float(value)).encode())
+        case Encoded():
+            parts.append(value)
         case bytes() | bytearray():
             _append(bytes(value), parts)
         case list() | tuple() | set() | frozenset() | dict():

@@ -63,6 +63,15 @@ class Raw:
         while (reply := self._reader.gets()) is not _NOT_YET:
             self._replies.append(reply)
 
+    def receive_bytes(self) -> bytes:
+        """The bytes of all replies that are still to come; nothing of them is parsed."""
+        mark, taken = b"the end of it", b""
+        self.send("ECHO", mark)
+        end = b"$%d\r\n%b\r\n" % (len(mark), mark)
+        while not taken.endswith(end):
+            taken += self._socket.recv(1 << 20)
+        return taken[: -len(end)]
+
     def call(self, *words: Argument) -> Any:
         """A command and its reply."""
         self.send(*words)

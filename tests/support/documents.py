@@ -33,10 +33,10 @@ from types import TracebackType
 from typing import Self
 
 from geartrain.builder import RegisterRequest, RunRequest, hosted
-from geartrain.client.scripts import NAMES
 from geartrain.config import Dialect
 from geartrain.pipeline import compile_pipeline
 from geartrain.runtime import EXECUTES
+from geartrain.runtime.names import NAMES
 from geartrain.server import EmbeddedServer
 from support.processes import GEARTRAIN, CapturedProcess, environment
 from support.servers import cluster_port, require_module

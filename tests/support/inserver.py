@@ -95,6 +95,7 @@ def register(
             position=position,
             code_version=0,
             python=parcel.python,
+            convert=request.convert,
         )
         for position, (registration, request) in enumerate(host.found.items())
     ]

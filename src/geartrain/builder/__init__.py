@@ -17,6 +17,7 @@ from geartrain.builder.requests import (
     RegisterRequest,
     RunRequest,
     StreamArguments,
+    TimeArguments,
 )
 from geartrain.builder.steps import Kind, Step
 from geartrain.builder.streams import StreamBuilder
@@ -42,6 +43,7 @@ __all__ = [
     "Step",
     "StreamArguments",
     "StreamBuilder",
+    "TimeArguments",
     "current_dialect",
     "current_host",
     "hosted",

@@ -48,9 +48,11 @@ def completed(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if current_dialect() is Dialect.REDISGEARS_1_2:
                 positions = builder._positions(args[1:], names)
                 given, named = args[:1], _named(verb, positions, args[1:], named)
+                named = _renamed(verb, builder._old_names.get(verb, {}), named)
             bound = bind(signature, verb, given, named)
             for name, value in builder._defaults(verb, bound.arguments).items():
-                bound.arguments.setdefault(name, value)
+                if name in signature.parameters:
+                    bound.arguments.setdefault(name, value)
             return method(*bound.args, **bound.kwargs)
 
         return call
@@ -69,6 +71,19 @@ def _named(verb: str, names: Sequence[str], values: Sequence[Any], named: dict[s
     for name in found.keys() & named.keys():
         raise ArgumentError(f"{verb}({name}={named[name]!r:.80}): {name} was given by position, too")
     return found | named
+
+
+def _renamed(verb: str, names: Mapping[str, str | None], given: dict[str, Any]) -> dict[str, Any]:
+    """Arguments by the names of the signature; those that `names` has no name for mean nothing."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        usual = names.get(name, name)
+        if usual is None or (value is None and usual != name):
+            continue
+        if usual in found:
+            raise ArgumentError(f"{verb}({name}={value!r:.80}): {name} and {usual} are the same argument, give one")
+        found[usual] = value
+    return found
 
 
 def bind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # The parameters' names are the interface: they are those that scripts in the field pass by keyword.
 # ruff: noqa: N803
-from typing import Any
+from typing import Any, ClassVar
 
 from geartrain.builder import checks
 from geartrain.builder.calls import completed
@@ -20,6 +20,7 @@ class CommandBuilder(GearsBuilder):
     """
 
     reader = Reader.COMMAND
+    _old_names: ClassVar = {"register": {"prefix": None, "regex": None}}
 
     @completed(*REGISTER_BY_POSITION)
     def register(
@@ -35,8 +36,6 @@ class CommandBuilder(GearsBuilder):
         name: str | None = None,
         convertToStr: bool = False,
         collect: bool = True,
-        prefix: str = "*",  # noqa: ARG002  # RedisGears has it for every reader; commands have none
-        regex: str = "*",  # noqa: ARG002
     ) -> str:
         """Run the steps whenever a client calls; returns the registration's id.
 

@@ -54,6 +54,10 @@ class GearsBuilder(Stepping):
 
     reader: ClassVar[Reader]
     _by_reader: ClassVar[dict[str, type[GearsBuilder]]] = {}
+    _old_names: ClassVar[Mapping[str, Mapping[str, str | None]]] = {
+        "run": {"prefix": "arg", "regex": "arg", "pattern": "arg"}
+    }
+    """Other names of arguments in the dialect redisgears-1.2, by method: each with the one of the signature."""
 
     def __init_subclass__(cls) -> None:
         """Make `GearsBuilder(reader)` find the reader's class."""

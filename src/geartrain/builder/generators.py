@@ -5,7 +5,7 @@ from __future__ import annotations
 # The parameters' names are the specification's.
 # ruff: noqa: N803
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from geartrain.builder import checks
 from geartrain.builder.calls import completed
@@ -17,14 +17,13 @@ class PythonBuilder(GearsBuilder):
     """`GearsBuilder('PythonReader')`: the records are what a generator function yields."""
 
     reader = Reader.PYTHON
+    _old_names: ClassVar = {"run": {"arg": "generator_function", "generator": "generator_function"}}
 
     @completed(*RUN_BY_POSITION)
     def run(
         self,
         generator_function: Callable[[], Any] | None = None,
         *,
-        arg: Callable[[], Any] | None = None,
-        generator: Callable[[], Any] | None = None,
         mode: str = "async",
         convertToStr: bool = False,
         collect: bool = True,
@@ -32,17 +31,12 @@ class PythonBuilder(GearsBuilder):
         """Execute the steps over what `generator_function()` yields (default: the builder's `defaultArg`).
 
         On a cluster it is called once for each shard; with `mode='async_local'` for one only, the one where the caller
-        is. `arg` and `generator` are other words for `generator_function`. `convertToStr` makes the results their `str`
-        (default: False; in the dialect redisgears-1.2 True); without `collect` only that shard's results are returned.
+        is. `convertToStr` makes the results their `str` (default: False; in the dialect redisgears-1.2 True); without
+        `collect` only that shard's results are returned.
         """
-        named = {"generator_function": generator_function, "arg": arg, "generator": generator}
-        given = {name: value for name, value in named.items() if value is not None}
-        if len(given) > 1:
-            name, value = given.popitem()
-            raise checks.wrong("run", name, value, f"left out where {next(iter(given))} is given: they are the same")
-        name, source = next(iter(given.items()), ("generator_function", self._default))
+        source = self._default if generator_function is None else generator_function
         if not callable(source):
-            raise checks.wrong("run", name, source, "a function that yields (itself, not its result)")
+            raise checks.wrong("run", "generator_function", source, "a function that yields (itself, not its result)")
         return self._run("*", mode, {"convertToStr": convertToStr, "collect": collect}, source=source)
 
 
@@ -50,12 +44,12 @@ class ShardsBuilder(GearsBuilder):
     """`GearsBuilder('ShardsIDReader')`: one record for each shard, its id."""
 
     reader = Reader.SHARDS
+    _old_names: ClassVar = {"run": {"arg": None}}
 
     @completed(*RUN_BY_POSITION)
     def run(
         self,
         *,
-        arg: str | None = None,  # noqa: ARG002  # RedisGears has it for every reader; shards have none
         mode: str = "async",
         convertToStr: bool = False,
         collect: bool = True,

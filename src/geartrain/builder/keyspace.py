@@ -130,14 +130,13 @@ class KeysOnlyBuilder(GearsBuilder):
     def _positions(self, values: Sequence[Any], usual: Sequence[str]) -> Sequence[str]:
         """RedisGears documents `run(pattern, count, noScan, patternGenerator)` too: a count tells which is meant."""
         has_count = len(values) > 1 and isinstance(values[1], int) and not isinstance(values[1], bool)
-        return ("pattern", "count", "noScan", "patternGenerator") if has_count else usual
+        return ("arg", "count", "noScan", "patternGenerator") if has_count else usual
 
     @completed(*RUN_BY_POSITION)
     def run(
         self,
         arg: str | None = None,
         *,
-        pattern: str | None = None,
         count: int | None = None,
         noScan: bool = False,
         patternGenerator: Callable[[], tuple[str, bool]] | None = None,
@@ -148,7 +147,7 @@ class KeysOnlyBuilder(GearsBuilder):
         """Execute the steps over the names of the keys that match `arg` (default: the builder's `defaultArg`).
 
         Args:
-            arg: a glob of key names; `pattern` is the same.
+            arg: a glob of key names.
             count: keys that the server looks at for one SCAN. None: as many as usual.
             noScan: `arg` is one key's exact name.
             patternGenerator: called on each shard; gives that shard's (pattern, noScan), whatever those above are.
@@ -156,11 +155,9 @@ class KeysOnlyBuilder(GearsBuilder):
             convertToStr: the results are their `str`. Default: False; in the dialect redisgears-1.2 True.
             collect: bring the results of all shards together; otherwise only that shard's are returned.
         """
-        if arg is not None and pattern is not None:
-            raise checks.wrong("run", "pattern", pattern, "left out where arg is given: they are the same argument")
         generator = patternGenerator
         return self._run(
-            pattern if arg is None else arg,
+            arg,
             mode,
             {"convertToStr": convertToStr, "collect": collect},
             count=None if count is None else checks.whole("run", "count", count, least=1),

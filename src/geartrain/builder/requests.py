@@ -22,6 +22,8 @@ class Reader(StrEnum):
     PYTHON = "PythonReader"
     SHARDS = "ShardsIDReader"
     COMMAND = "CommandReader"
+    TIME = "TimeEvent"
+    """No reader of `GearsBuilder`: what `registerTimeEvent` registers."""
 
 
 class Mode(StrEnum):
@@ -105,7 +107,18 @@ class CommandArguments:
     inorder: bool = False
 
 
-Arguments: TypeAlias = StreamArguments | KeysArguments | CommandArguments
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeArguments:
+    """`registerTimeEvent`'s argument.
+
+    Attributes:
+        interval: seconds from one call to the next.
+    """
+
+    interval: float
+
+
+Arguments: TypeAlias = StreamArguments | KeysArguments | CommandArguments | TimeArguments
 """A reader's own arguments of `register()`."""
 
 
@@ -114,8 +127,9 @@ class RegisterRequest:
     """One `register()` call.
 
     Attributes:
-        reader: Reader.KEYS, Reader.STREAM or Reader.COMMAND.
-        pattern: glob of key names, as in `SCAN MATCH`; of a CommandReader, the trigger's or the command's name.
+        reader: Reader.KEYS, Reader.STREAM, Reader.COMMAND or Reader.TIME.
+        pattern: glob of key names, as in `SCAN MATCH`; of a CommandReader, the trigger's or the command's name; of a
+            time event, its interval.
         mode: where it runs.
         name: the user's `name=`, or None.
         description: the builder's `desc`, or None.

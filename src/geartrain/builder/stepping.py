@@ -4,13 +4,15 @@ from __future__ import annotations
 
 # The parameters' names are the interface: they are those that scripts in the field pass by keyword.
 # ruff: noqa: N803
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Self, TypeAlias
 
 from geartrain.builder import checks
 from geartrain.builder.calls import checked
 from geartrain.builder.functions import itself
+from geartrain.builder.host import current_dialect
 from geartrain.builder.steps import Kind, Step
+from geartrain.config import Dialect
 
 OneRecord: TypeAlias = Callable[[Any], Any]
 Fold: TypeAlias = Callable[[Any, Any], Any]
@@ -42,8 +44,10 @@ class Stepping:
         return self._add(kind, checks.function(kind.value, "f", f, may_await=True))
 
     def _keyed(self, kind: Kind, extractor: OneRecord, **functions: Callable[..., Any]) -> Self:
-        every: Mapping[str, Callable[..., Any]] = {"extractor": extractor, **functions}
-        return self._add(kind, *(checks.function(kind.value, name, f) for name, f in every.items()))
+        # RedisGears awaits what these return (and no extractor's).
+        may_await = kind is Kind.AGGREGATEBY and current_dialect() is Dialect.REDISGEARS_1_2
+        checked_ones = (checks.function(kind.value, name, f, may_await=may_await) for name, f in functions.items())
+        return self._add(kind, checks.function(kind.value, "extractor", extractor), *checked_ones)
 
     @checked
     def map(self, f: OneRecord) -> Self:
@@ -101,19 +105,26 @@ class Stepping:
 
         Each part (a shard that has records) starts from a copy of `zero` and applies `seqOp(accumulator, record)`;
         then the parts are put together, again from a copy of `zero`, with `combOp(accumulator, part)`. So `zero` should
-        change nothing in either. On one server there is one part. No records: a copy of `zero`.
+        change nothing in either. On one server there is one part. No records: a copy of `zero`; in the dialect
+        redisgears-1.2 no result, and the functions may be `async def` there.
         """
-        functions = [checks.function("aggregate", name, f) for name, f in (("seqOp", seqOp), ("combOp", combOp))]
+        may_await = current_dialect() is Dialect.REDISGEARS_1_2
+        pair = (("seqOp", seqOp), ("combOp", combOp))
+        functions = [checks.function("aggregate", name, f, may_await=may_await) for name, f in pair]
         return self._add(Kind.AGGREGATE, *functions, zero=zero)
 
     @checked
     def aggregateby(self, extractor: OneRecord, zero: Any, seqOp: Fold, combOp: Fold) -> Self:
-        """Like `aggregate`, for each key apart: gives `{'key': key, 'value': aggregate}` for each key."""
+        """Like `aggregate`, for each key apart: gives `{'key': key, 'value': aggregate}` for each key.
+
+        In the dialect redisgears-1.2 the functions are given the key first: `seqOp(key, accumulator, record)` and
+        `combOp(key, accumulator, part)`.
+        """
         return self._keyed(Kind.AGGREGATEBY, extractor, seqOp=seqOp, combOp=combOp)._with(zero=zero)
 
     @checked
     def count(self) -> Self:
-        """Give the number of records, an int; 0 where there are none."""
+        """Give the number of records, an int; 0 where there are none (in the dialect redisgears-1.2 no result)."""
         return self._add(Kind.COUNT)
 
     @checked

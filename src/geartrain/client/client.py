@@ -7,7 +7,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -312,11 +312,19 @@ class Client:
     def _submit(self, host: SessionHost, modules: Iterable[ModuleType], script: Script, terms: SessionTerms) -> None:
         outcome = host.outcome
         if not host.requests:
+            if terms.empties:
+                self._remove(terms.terms.sessions(outcome.session))
             return
         session, records, parcel = prepared(host, modules, script, terms, terms.user or self._user())
         outcome.submitted, outcome.registered = self._store.submit(session, records, parcel, script.source, terms.terms)
         named = [replace(item, id=name) for item, name in zip(records, outcome.registered, strict=True)]
         outcome.warnings += warnings_of(self._install(), named)
+
+    def _remove(self, sessions: Iterable[str]) -> None:
+        """Remove these sessions, as far as they are there."""
+        for session in sessions:
+            with suppress(UnknownRegistration):
+                self.unregister_session(session)
 
     def _user(self) -> str:
         """The ACL user who registers."""

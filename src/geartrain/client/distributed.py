@@ -19,17 +19,17 @@ from dataclasses import replace
 from itertools import count
 from queue import SimpleQueue
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from geartrain.builder import Reader, RunRequest, Step
 from geartrain.config import Dialect
 from geartrain.errors import CodeError, CommandError, GeartrainError
-from geartrain.keys import slot_of
-from geartrain.pipeline import cut
+from geartrain.keys import slot_of, slot_tag
+from geartrain.pipeline import Collected, cut
 from geartrain.readers import reads_one_key
 from geartrain.registry.code import PYTHON
 from geartrain.runs import Delegation, Failed, Job, NotDone, Refused, Share, Why, perform, surroundings, through
-from geartrain.wire import Access, Endpoint, access, topology_of
+from geartrain.wire import Access, ClusterLink, Endpoint, access, topology_of
 from geartrain.worker.membership import live
 
 logger = logging.getLogger("geartrain.client")
@@ -42,7 +42,7 @@ class _Ended(NamedTuple):
     """What a part gave, or what it raised."""
 
     part: int
-    results: list[Any]
+    collected: Collected
     error: BaseException | None
 
 
@@ -68,20 +68,24 @@ class Distributed:
         self._modules = modules
         self._environment = environment
 
-    def run(self, request: RunRequest) -> list[Any]:
-        """The results of a run; raises as `SessionHost.run`."""
-        parts = cut(request.steps)
-        job = Job(replace(request, steps=parts.shard), self._dialect)
+    def run(self, request: RunRequest) -> Collected:
+        """The results of a run, and the errors of single records; raises as `SessionHost.run`."""
+        parts = cut(request.steps, self._dialect)
+        # Only what is a result in the end becomes its `str`.
+        convert = request.convert and not parts.together
+        job = Job(replace(request, steps=parts.shard, convert=convert), self._dialect)
         topology_of(self._endpoint).refresh()
         with access(self._endpoint, "geartrain:run") as link:
             if reads_one_key(request):
-                results = perform(job, self._endpoint, Share(slot_of(request.pattern)))
+                collected = perform(job, self._endpoint, Share(slot_of(request.pattern)))
             else:
                 helpers = self._helpers(link)
-                shares = shares_of(request.reader, [shard.tag for shard in link.shards], helpers)
+                tags = [_home(link)] if request.local else [shard.tag for shard in link.shards]
+                shares = shares_of(request.reader, tags, helpers)
+                kept = None if request.collect else slot_of(_home(link))
                 with self._delegated(link, job, helpers) as delegation:
-                    results = _Parts(self._endpoint, job, shares, delegation).results()
-        return self._together(parts.together, results) if parts.together else results
+                    collected = _Parts(self._endpoint, job, shares, delegation).collected(kept)
+        return self._together(parts.together, collected, convert=request.convert) if parts.together else collected
 
     def _helpers(self, link: Access) -> int:
         """How many workers there are that could help."""
@@ -107,10 +111,16 @@ class Distributed:
                 with suppress(GeartrainError):
                     delegation.end(link)
 
-    def _together(self, steps: Sequence[Step], results: list[Any]) -> list[Any]:
+    def _together(self, steps: Sequence[Step], collected: Collected, *, convert: bool) -> Collected:
         """The steps behind the cut, in this thread."""
-        with surroundings(self._endpoint) as context:
-            return through(steps, results, context)
+        with surroundings(self._endpoint, self._dialect) as context:
+            results, errors = through(steps, collected.results, context, self._dialect, convert=convert)
+        return Collected(results, collected.errors + errors)
+
+
+def _home(link: Access) -> str:
+    """A tag of the shard where the run begins."""
+    return link.topology.shard_of(link.home).tag if isinstance(link, ClusterLink) else slot_tag(0).decode()
 
 
 def shares_of(reader: Reader, tags: Sequence[str], helpers: int) -> list[Share]:
@@ -139,8 +149,12 @@ class _Parts:
         self._stop = threading.Event()
         self._ended: SimpleQueue[_Ended] = SimpleQueue()
 
-    def results(self) -> list[Any]:
-        """All results, in the order of the shards; or the error that came first, when the other parts have stopped."""
+    def collected(self, kept: int | None = None) -> Collected:
+        """What all gave, in the order of the shards; or the error that came first, when the other parts have stopped.
+
+        Args:
+            kept: the results of the parts of that slot only; None: all results.
+        """
         # Each thread has a copy of this one's context variables: a step may run() too.
         threads = [
             threading.Thread(target=copy_context().run, args=(self._part, part), name="geartrain-run", daemon=True)
@@ -148,26 +162,31 @@ class _Parts:
         ]
         for thread in threads:
             thread.start()
-        found: dict[int, list[Any]] = {}
+        found: dict[int, Collected] = {}
         try:
             while len(found) < len(threads):
                 ended = self._ended.get()
                 if ended.error is not None:
                     raise ended.error
-                found[ended.part] = ended.results
+                found[ended.part] = ended.collected
         finally:
             self._stop.set()
             for thread in threads:
                 thread.join(_PATIENCE)
-        return [record for part in sorted(found) for record in found[part]]
+        parts = sorted(found)
+        wanted = [part for part in parts if kept is None or self._shares[part].slot == kept]
+        return Collected(
+            [record for part in wanted for record in found[part].results],
+            [error for part in parts for error in found[part].errors],
+        )
 
     def _part(self, part: int) -> None:
         try:
             self._ended.put(_Ended(part, self._delegate(part), None))
         except BaseException as error:  # noqa: BLE001 - raised again, in the thread that waits
-            self._ended.put(_Ended(part, [], error))
+            self._ended.put(_Ended(part, Collected([], []), error))
 
-    def _delegate(self, part: int) -> list[Any]:
+    def _delegate(self, part: int) -> Collected:
         """Let a worker do it, or do it here."""
         if self._delegation is not None:
             with access(self._endpoint, "geartrain:run:wait") as link:
@@ -179,7 +198,7 @@ class _Parts:
                     logger.debug("run(): no worker is free")
         return perform(self._job, self._endpoint, self._shares[part], self._stop.is_set)
 
-    def _ask(self, delegation: Delegation, link: Access, part: int) -> list[Any]:
+    def _ask(self, delegation: Delegation, link: Access, part: int) -> Collected:
         deaths = 0
         attempts = count()
         while True:

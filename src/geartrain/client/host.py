@@ -134,9 +134,10 @@ class SessionHost:
             self._on_run(request)
         if topology_of(self._endpoint).clustered:
             distributed = Distributed(self._endpoint, self.dialect, self._modules, self._needs.environment)
-            results = distributed.run(request)
+            results, errors = distributed.run(request)
         else:
-            results = perform(Job(request, self.dialect), self._endpoint)
+            results, errors = perform(Job(request, self.dialect), self._endpoint)
+        self.outcome.errors += [error.text() for error in errors]
         self.outcome.runs.append(
             RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
         )

@@ -1,8 +1,9 @@
 """Running a script's source in this process.
 
-The script is a module of its own while it runs: `sys.path[0]` is its directory, and the names of the specification are
-there without import. Afterwards that module, and those that it imported from its directory, are forgotten again: the
-next script may have a `helpers` of its own, and functions of a module that cannot be imported are pickled by value.
+The script is a module of its own while it runs: `sys.path[0]` is its directory; the names of the specification are
+there without import, and so is the module `redisgears` for those that import it. Afterwards that module, and those that
+it imported from its directory, are forgotten again: the next script may have a `helpers` of its own, and functions of a
+module that cannot be imported are pickled by value.
 """
 
 from __future__ import annotations
@@ -16,24 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from geartrain.builder import GB, GearsBuilder
 from geartrain.errors import NeedsModule, RequirementsError, ScriptError, ServerUnavailable
 from geartrain.pipeline.describe import user_trace
-from geartrain.runtime import atomic, configGet, execute, gearsConfigGet, hashtag, log, redisgears, streamKey
-
-NAMES = {
-    "GB": GB,
-    "GearsBuilder": GearsBuilder,
-    "atomic": atomic,
-    "configGet": configGet,
-    "execute": execute,
-    "gearsConfigGet": gearsConfigGet,
-    "hashtag": hashtag,
-    "log": log,
-    "redisgears": redisgears,
-    "streamKey": streamKey,
-}
-"""What a script sees without import."""
+from geartrain.runtime.names import NAMES, installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +63,7 @@ def executed(script: Script) -> Iterator[list[ModuleType]]:
     before = set(sys.modules)
     # Dataclasses and typing look a class's module up here.
     sys.modules[module.__name__] = module
-    with _importable(script.directory):
+    with _importable(script.directory), installed():
         try:
             _execute(script, module)
             yield modules_of(script)

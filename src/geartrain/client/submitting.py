@@ -23,16 +23,14 @@ class SessionTerms:
         upgrade: a session of the same name is upgraded; otherwise it is an error that there is one.
         replaces: the name of another session, whose place the new one takes, or None: registrations that are in both go
             on where they were.
-        requirements: the packages that it needs.
-        environment: of these requirements (`geartrain.environments`).
+        empties: where nothing is registered, that too takes the place of the session that was there: it is removed.
         user: the ACL user who registers; None: the one who is connected.
     """
 
     description: str | None = None
     upgrade: bool = True
     replaces: str | None = None
-    requirements: tuple[str, ...] = ()
-    environment: str = ""
+    empties: bool = False
     user: str | None = None
 
     @property
@@ -51,13 +49,14 @@ def prepared(
         modules: that workers may lack.
         script: where they come from.
         terms: how they are submitted.
+        empties: where nothing is registered, that too takes the place of the session that was there: it is removed.
         user: the ACL user who registers.
 
     Raises:
         CodeError: something cannot be pickled.
     """
     codes = [Code(request.steps, request.on_registered) for request in host.requests.values()]
-    parcel = seal(host.outcome.session, codes, modules, terms.requirements)
+    parcel = seal(host.outcome.session, codes, modules)
     session = Session(
         name=host.outcome.session,
         version=0,
@@ -66,8 +65,6 @@ def prepared(
         dialect=host.dialect,
         script=script.path,
         description=terms.description,
-        requirements=terms.requirements,
-        environment=terms.environment,
     )
     return session, _records(host, session, user), parcel
 
@@ -87,7 +84,6 @@ def _records(host: SessionHost, session: Session, user: str) -> list[Registratio
             code_version=0,
             python=session.python,
             user=user,
-            environment=session.environment,
             convert=request.convert,
             collect=request.collect,
         )

@@ -1,21 +1,40 @@
-"""A CommandReader registration in the server: a function that is called in the place of a command.
+"""A CommandReader registration in the server: a function that is called as a trigger, or in the place of a command.
 
-The module makes the record, calls the pipeline, sends its result and counts what goes well (native/commandcall.c);
+The module makes the record, calls the pipeline, sends its results and counts what goes well (native/commandcall.c);
 Python code sees what failed, and says what the client gets then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import _geartrain
+from geartrain.builder.requests import CommandArguments
 from geartrain.errors import CommandError
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.database import Database
 from geartrain.inserver.failures import LOG, told
 from geartrain.pipeline import compile_pipeline
 from geartrain.registry.statistics import Delta
+from geartrain.resp3 import text_of
 from geartrain.text import shown
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.tally import Tally
+
+
+def _converting(function: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """The same pipeline, whose results are their `str` (`convertToStr`); within it, so that the watchdog sees it."""
+
+    def converted(records: list[Any], context: Any) -> list[Any]:
+        return list(map(text_of, function(records, context)))
+
+    return converted
+
+
+def _has_trigger(deployment: Deployment) -> bool:
+    arguments = deployment.registration.arguments
+    return isinstance(arguments, CommandArguments) and arguments.trigger is not None
 
 
 class CommandFunction:
@@ -35,10 +54,13 @@ class CommandFunction:
         self._pipeline = compile_pipeline(deployment.pipeline.steps)
         self._tally = Tally(history)
         self._worker = worker
+        self._convert = deployment.registration.convert
+        self._called_by = "its trigger" if _has_trigger(deployment) else "its command"
 
     def start(self) -> None:
         """Take commands from now on."""
-        _geartrain.install(self._handle, self._pipeline.function, self._failed, None, CONTEXT, None, False)
+        function = _converting(self._pipeline.function) if self._convert else self._pipeline.function
+        _geartrain.install(self._handle, function, self._failed, None, CONTEXT, None, False)
 
     def close(self) -> None:
         """The hook goes."""
@@ -63,5 +85,5 @@ class CommandFunction:
         """Note what an execution raised; returns the client's error line."""
         message, trace = told(self._handle, error, self._pipeline)
         self._tally.failure((begin / 1e6, duration / 1e6, 1, shown(key or "")), "failed", (message, trace))
-        LOG.failed(self.id, "its command", "failed", message, trace)
+        LOG.failed(self.id, self._called_by, "failed", message, trace)
         return error.reply if isinstance(error, CommandError) and error.command == "call_next" else f"ERR {message}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 import _geartrain
@@ -21,7 +21,7 @@ class ServerContext:
     """
 
     def __init__(self) -> None:
-        self.at: tuple[int, object] | None = None
+        self.at: tuple[int, object] | tuple[int, object, int] | None = None
         self.stream: str | bytes | None = None
         self.tail_calls: CallSites = frozenset()
         self.execute = _geartrain.call
@@ -41,11 +41,27 @@ class ServerContext:
     def let_go(self) -> None:
         """Nothing, as `hold`."""
 
+    @property
+    def can_wait(self) -> bool:
+        """No: the server would wait too, and so would everybody that is waited for."""
+        return False
+
+    def disown(self, position: int) -> None:
+        """Nothing: no command is put off."""
+
+    def wait(self, awaitable: Awaitable[Any]) -> Any:
+        """Wait for a coroutine or a future, as `run_async`."""
+        return self.run_async(_awaited(awaitable))
+
     def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine to its end; the server waits. It is cancelled, and TimeoutError raised, when it is late."""
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(_limited(coroutine))
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 async def _limited(coroutine: Coroutine[Any, Any, Any]) -> Any:

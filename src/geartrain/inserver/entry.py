@@ -11,7 +11,7 @@ from geartrain.inserver import logs
 from geartrain.inserver.answers import ServerCaller, encoded
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.functions import Functions
-from geartrain.runtime import accepted, answer_through, enter, implement, watch
+from geartrain.runtime import accepted, answer_through, enter, implement, names, watch
 from geartrain.wire import ErrorReply, raise_for
 
 SWITCH_INTERVAL = 0.0005
@@ -35,6 +35,7 @@ def _begin() -> None:
     watch(lambda context: _geartrain.direct(context is CONTEXT))
     enter(CONTEXT)
     answer_through(ServerCaller())
+    names.install()
     functions = Functions()
     in_python = implement(_geartrain.execute)
     _geartrain.setup(functions.load, functions.unload, raise_for, ErrorReply, accepted, in_python, encoded)

@@ -16,7 +16,7 @@ from geartrain.inserver.database import Database
 from geartrain.inserver.failures import LOG, told
 from geartrain.pipeline import compile_pipeline
 from geartrain.pipeline.usage import may_notice, only_read
-from geartrain.readers.values import read_value
+from geartrain.readers.values import read_value, shows_value
 from geartrain.registry.statistics import Delta
 from geartrain.text import shown
 from geartrain.worker.deployment import Deployment
@@ -48,7 +48,8 @@ class KeysFunction:
         self.id = deployment.registration.id
         self.database = Database(handle)
         self._handle = handle
-        self._pipeline = compile_pipeline(deployment.pipeline.steps, discard=True, single=True)
+        self._dialect = deployment.dialect
+        self._pipeline = compile_pipeline(deployment.pipeline.steps, discard=True, single=True, dialect=self._dialect)
         self._reads_value = isinstance(arguments, KeysArguments) and arguments.read_value
         self._tally = Tally(history)
         self._worker = worker
@@ -83,7 +84,8 @@ class KeysFunction:
         """The type and value of a key that is no string."""
         if kind == "module":
             kind = self.database.call("TYPE", key)
-        return kind, read_value(self.database.call, kind, key) if self._reads_value else None
+        shown = self._reads_value and shows_value(kind, self._dialect)
+        return kind, read_value(self.database.call, kind, key) if shown else None
 
     def _failed(self, begin: int, duration: int, key: str | bytes | None, error: BaseException) -> None:
         """An execution raised; a key event is not executed again."""

@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import CodeType, TracebackType
 from typing import Any
 
-from geartrain.builder.steps import Step
+from geartrain.builder.steps import Kind, Step
+from geartrain.config import Dialect
 from geartrain.errors import ServerUnavailable, StepError
+from geartrain.pipeline.collected import Collected, RecordError
 from geartrain.pipeline.concurrent import RecordFailed
 from geartrain.pipeline.context import NO_RECORD, Context
 from geartrain.pipeline.describe import PIPELINE_FILE, record_text, step_text, user_trace
 from geartrain.pipeline.generate import HELPERS, NAME, generate
 from geartrain.pipeline.mentions import marked_steps
 from geartrain.pipeline.source import Place
-from geartrain.pipeline.tailcalls import own_functions, tail_calls
+from geartrain.pipeline.tailcalls import first_placed, own_functions, tail_calls
 
 
 class Pipeline:
@@ -25,17 +27,19 @@ class Pipeline:
 
     Attributes:
         steps: the steps it was made from.
+        collects: a record that fails costs itself alone (the dialect redisgears-1.2): `collect` tells the errors.
         tail_calls: the call sites of `targets` whose reply nobody can notice (see `geartrain.pipeline.tail_calls`).
         text: the generated Python, for whoever wants to see it.
         function: the generated function, called as the pipeline is; what it raises is for `raised`. For callers to
-            whom the 60 ns of `__call__` matter.
+            whom the 60 ns of `__call__` matter. Where the pipeline collects, it is not for others.
     """
 
     def __init__(
         self, steps: tuple[Step, ...], text: str, function: Callable[..., list[Any]], places: Mapping[int, Place],
-        tail_calls: frozenset[tuple[CodeType, int]],
+        tail_calls: frozenset[tuple[CodeType, int]], *, collects: bool = False,
     ) -> None:  # fmt: skip
         self.steps = steps
+        self.collects = collects
         self.tail_calls = tail_calls
         self.text = text
         self.function = function
@@ -48,10 +52,13 @@ class Pipeline:
         An iterable is read as the steps need it, not ahead of them, up to the first step that takes every record.
 
         Raises:
-            StepError: a step raised an Exception, or GeneratorExit.
+            StepError: a step raised an Exception, or GeneratorExit. Where the pipeline collects, it is the first of
+                them, raised when all other records have gone through.
             ServerUnavailable: a step raised that: it is no fault of the step and passes as it is, like whatever is no
                 Exception (KeyboardInterrupt, ...) and what the iterable itself raises.
         """
+        if self.collects:
+            return self._first_raised(records, context)
         try:
             return self.function(records, context)
         except ServerUnavailable:
@@ -61,6 +68,18 @@ class Pipeline:
             if failure is None:
                 raise
             raise failure from failure.__cause__
+
+    def collect(self, records: Iterable[Any], context: Context) -> Collected:
+        """Run the steps over the records, each of which may fail by itself; for pipelines that collect.
+
+        The effects that were put off are not in it: `geartrain.runtime.collect` waits for them too.
+
+        Raises:
+            ServerUnavailable, or whatever is no Exception: as `__call__`.
+        """
+        errors: list[RecordError] = []
+        results = self._guarded(records, context, lambda error: errors.append(RecordError.of(error)))
+        return Collected(results, errors)
 
     def raised(self, error: BaseException) -> BaseException:
         """What `__call__` would raise where `function` raised `error`."""
@@ -78,6 +97,26 @@ class Pipeline:
         error = StepError(self.describe(step_number), shown, cause, user_trace(cause))
         error._pipeline = self  # type: ignore[attr-defined]  # for `_failure`
         return error
+
+    def _first_raised(self, records: Iterable[Any], context: Context) -> list[Any]:
+        errors: list[BaseException] = []
+        results = self._guarded(records, context, errors.append)
+        if errors:
+            raise errors[0] from errors[0].__cause__
+        return results
+
+    def _guarded(self, records: Iterable[Any], context: Context, take: Callable[[BaseException], object]) -> list[Any]:
+        """Run a function that tells of each failure and goes on."""
+        has_tail_calls = bool(self.tail_calls)
+
+        def failed(error: BaseException, position: int | None = None) -> None:
+            if isinstance(error, ServerUnavailable):
+                raise error
+            if has_tail_calls and position is not None:
+                context.disown(position)
+            take(self._failure(error) or error)
+
+        return self.function(records, context, failed)
 
     def _failure(self, error: BaseException) -> StepError | None:
         """The step and record of an error, from the line that the generated function was at.
@@ -102,7 +141,13 @@ class Pipeline:
 
 
 def compile_pipeline(
-    steps: Sequence[Step], *, discard: bool = False, targets: Collection[object] = (), single: bool = False
+    steps: Sequence[Step],
+    *,
+    discard: bool = False,
+    targets: Collection[object] = (),
+    single: bool = False,
+    dialect: Dialect = Dialect.GEARTRAIN,
+    convert: bool = False,
 ) -> Pipeline:
     """Compile steps to one callable over a batch.
 
@@ -113,10 +158,19 @@ def compile_pipeline(
             that mentions one, or may reach one, keeps `context.at` up to date before each call.
         single: the pipeline's `function` is called with one record instead of several, and returns None; the pipeline
             itself is not called. Some 0.1 us less for each record.
+        dialect: what the steps mean. In redisgears-1.2 the pipeline collects errors (unless `single`), a function of a
+            step may return what is awaited, and some steps differ (`geartrain.pipeline.oldbarriers`).
+        convert: a last step makes the results their `str`.
     """
-    steps = tuple(steps)
-    own = own_functions(steps, targets)
-    text, source = generate(own, discard=discard, marked=marked_steps(steps, targets), single=single)
+    steps = (*steps, Step(Kind.MAP, (str,))) if convert else tuple(steps)
+    old = dialect is Dialect.REDISGEARS_1_2
+    collects = old and not single
+    placed = first_placed(steps) if collects and not discard else None
+    since = placed if collects and not discard else 1
+    own = own_functions(steps, targets, since=since)
+    marked = marked_steps(steps, targets)
+    text, source = generate(own, discard=discard, marked=marked, single=single, old=old, placed=placed)
     namespace = {**HELPERS, **source.bindings}
     exec(compile(text, PIPELINE_FILE, "exec"), namespace)  # noqa: S102  # our own text: names and numbers only
-    return Pipeline(steps, text, namespace[NAME], source.places, tail_calls(own, targets))
+    calls = tail_calls(own, targets, since=since)
+    return Pipeline(steps, text, namespace[NAME], source.places, calls, collects=collects)

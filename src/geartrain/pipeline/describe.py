@@ -68,9 +68,14 @@ def record_text(record: object) -> str:
 
 def user_trace(error: BaseException) -> str:
     """The traceback of an error, and of those that led to it, with the user's frames only."""
+    return "".join(user_lines(error))
+
+
+def user_lines(error: BaseException) -> list[str]:
+    """The same, in the pieces in which Python formats it; each ends with a line break, some hold more of them."""
     shown = traceback.TracebackException.from_exception(error, compact=True)
     _drop_ours(shown)
-    return "".join(shown.format())
+    return list(shown.format())
 
 
 def _drop_ours(shown: traceback.TracebackException) -> None:

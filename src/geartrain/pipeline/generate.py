@@ -14,6 +14,19 @@ For exactly one record, plain steps need no loop:
     def pipeline(record, context, f1_0=f1_0):            GearsBuilder(...).foreach(f), in the server
      f1_0(record)
 
+In the dialect redisgears-1.2 (`old`) a record that fails is dropped, and what a function returns may be awaited:
+
+    def pipeline(records, context, failed, f1_0=f1_0):   GearsBuilder(...).map(f)
+     out = []
+     push = out.append
+     for r0 in records:
+      try:
+       r1 = f1_0(r0)                                       line 6: step 1, record r0
+       if type(r1) in awaited: r1 = context.wait(r1)       line 7: the same
+       push(r1)
+      except (Exception, GeneratorExit) as error: failed(error, len(out))
+     return out
+
 A stage ends at a barrier (see `barriers`). Filters open an `if`, never `continue`, so that the end of a loop's body is
 always reached: there a `limit` that has let its last record through leaves the loop.
 """
@@ -26,8 +39,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geartrain.builder.steps import Kind, Step
+from geartrain.pipeline.barriers import Barrier
 from geartrain.pipeline.concurrent import concurrently
 from geartrain.pipeline.context import NO_RECORD
+from geartrain.pipeline.futures import AWAITED
 from geartrain.pipeline.operators import combined, flattened, kept, newcomer, pairs, reduced, zero_maker
 from geartrain.pipeline.source import Place, Source
 from geartrain.pipeline.stages import Numbered, Stage, stages
@@ -37,16 +52,24 @@ NAME = "pipeline"
 HELPERS: Mapping[str, Any] = {
     function.__name__: function
     for function in (combined, concurrently, defaultdict, flattened, kept, newcomer, pairs, reduced)
-} | {"NO_RECORD": NO_RECORD}
+} | {"NO_RECORD": NO_RECORD, "awaited": AWAITED}
 """The globals of generated code."""
 
+
+_EXCEPT = "except (Exception, GeneratorExit) as error:"
 
 _PLAIN = frozenset({Kind.MAP, Kind.FILTER, Kind.FOREACH})
 """Steps that need no loop around them for one record."""
 
 
 def generate(
-    steps: Sequence[Step], *, discard: bool, marked: Collection[int], single: bool = False
+    steps: Sequence[Step],
+    *,
+    discard: bool,
+    marked: Collection[int],
+    single: bool = False,
+    old: bool = False,
+    placed: int | None = None,
 ) -> tuple[str, Source]:
     """The text of a function `pipeline(records, context)`, and its source with places and bindings.
 
@@ -55,13 +78,17 @@ def generate(
         discard: keep no results.
         marked: the numbers of the steps that set `context.at` before each call.
         single: it is `pipeline(record, context)` instead, which keeps no results and returns None.
+        old: as in RedisGears 1.2; unless `single`, it is `pipeline(records, context, failed)`.
+        placed: the number of the first step from which on each record gives just one result, the next one of all;
+            `context.at` is told which. None: there is no such step.
     """
-    writer = _Writer(discard=discard or single, marked=marked)
+    writer = _Writer(discard=discard or single, marked=marked, old=old, guarded=old and not single, placed=placed)
     given = incoming = "record" if single else "records"
-    for stage in stages(steps):
+    for stage in stages(steps, old=old):
         incoming = writer.stage(stage, incoming)
     writer.source.line("return" if single else "return []" if discard else f"return {incoming}")
-    return writer.source.function(NAME, given, "context"), writer.source
+    parameters = (given, "context", "failed") if old and not single else (given, "context")
+    return writer.source.function(NAME, *parameters), writer.source
 
 
 @dataclass(slots=True)
@@ -73,10 +100,14 @@ class _Loop:
 
 
 class _Writer:
-    def __init__(self, *, discard: bool, marked: Collection[int]) -> None:
+    def __init__(self, *, discard: bool, marked: Collection[int], old: bool, guarded: bool, placed: int | None) -> None:
         self.source = Source()
         self._discard = discard
         self._marked = marked
+        self._old = old
+        self._guarded = guarded
+        self._placed = placed
+        self._failing = "failed(error)"
         self._loops: list[_Loop] = []
         self._record = ""
         self._records = 0
@@ -98,6 +129,7 @@ class _Writer:
             self._prepare(numbered)
         barrier, number = stage.barrier, stage.ending.number if stage.ending else None
         self._templates(barrier.before if barrier else self._ahead(), number, names)
+        self._failing = "failed(error, len(out))" if barrier is None and not self._discard else "failed(error)"
         self._enter("()" if any(_is_empty(numbered.step) for numbered in stage.passing) else incoming)
         for numbered in stage.passing:
             self._pass(numbered)
@@ -105,8 +137,19 @@ class _Writer:
         self._leave()
         if barrier is None:
             return "out"
-        self._templates(barrier.after, number, names)
+        self._after(barrier, number, names)
         return barrier.result.format_map(names)
+
+    def _after(self, barrier: Barrier, number: int | None, names: Mapping[str, str]) -> None:
+        """Write what comes behind a barrier's loop; guarded, it gives nothing where it fails."""
+        if not (self._guarded and barrier.after):
+            self._templates(barrier.after, number, names)
+            return
+        depth = self.source.depth
+        self.source.open("try:")
+        self._templates(barrier.after, number, names)
+        self.source.depth = depth
+        self.source.line(f"{_EXCEPT} {barrier.result.format_map(names)} = []; failed(error)")
 
     def _alone(self, stage: Stage) -> None:
         """Write the steps of a stage without a loop."""
@@ -143,6 +186,7 @@ class _Writer:
         """Write a barrier's lines; those that call the user's functions say before where they are."""
         place = None if number is None else Place(number, record)
         if number in self._marked and any("{f" in line for line in lines):
+            # No place among the results: these come later.
             self.source.line(f"context.at = {number}, {record or 'NO_RECORD'}")
         for line in lines:
             self.source.line(line.format_map({**names, "r": record}), place)
@@ -159,6 +203,8 @@ class _Writer:
         self._record = f"r{self._records}"
         self.source.open(f"for {self._record} in {iterable}:", place)
         self._loops.append(_Loop(self.source.depth))
+        if self._guarded:
+            self.source.open("try:")
 
     def _leave(self) -> None:
         """Close all loops, from the inside; a limit ends the loop it stands in and those around it."""
@@ -166,6 +212,8 @@ class _Writer:
         while self._loops:
             loop = self._loops.pop()
             self.source.depth = loop.depth
+            if self._guarded:
+                self.source.line(f"{_EXCEPT} {self._failing}")
             stops += loop.stops
             if stops:
                 self.source.line(f"if {' or '.join(stops)}: break")
@@ -176,18 +224,24 @@ class _Writer:
         number, step = numbered
         place = Place(number, self._record)
         if number in self._marked:
-            self.source.line(f"context.at = {number}, {self._record}")
+            placed = self._placed is not None and number >= self._placed
+            self.source.line(f"context.at = {number}, {self._record}{', len(out)' if placed else ''}")
         match step.kind:
             case Kind.MAP:
                 self._records += 1
-                self.source.line(f"r{self._records} = {self._function(numbered)}({self._record})", place)
+                self._call(numbered, place, f"r{self._records}")
                 self._record = f"r{self._records}"
+            case Kind.FILTER if self._old:
+                self._call(numbered, place, f"t{number}")
+                self.source.open(f"if t{number}:", place)
             case Kind.FILTER:
                 self.source.open(f"if {self._function(numbered)}({self._record}):", place)
+            case Kind.FOREACH if self._old:
+                self._call(numbered, place, f"t{number}")
             case Kind.FOREACH | Kind.REPARTITION:
                 self.source.line(f"{self._function(numbered)}({self._record})", place)
             case Kind.FLATMAP:
-                self.source.line(f"t{number} = {self._function(numbered)}({self._record})", place)
+                self._call(numbered, place, f"t{number}")
                 self._enter(f"t{number} if isinstance(t{number}, list) else (t{number},)", place)
             case Kind.DISTINCT:
                 self.source.open(f"if new{number}({self._record}):", place)
@@ -195,6 +249,12 @@ class _Writer:
                 self._limit(numbered)
             case _:  # collect: on one server the records are together
                 pass
+
+    def _call(self, numbered: Numbered, place: Place, result: str) -> None:
+        """Write the call of a step's function."""
+        self.source.line(f"{result} = {self._function(numbered)}({self._record})", place)
+        if self._old:
+            self.source.line(f"if type({result}) in awaited: {result} = context.wait({result})", place)
 
     def _limit(self, numbered: Numbered) -> None:
         counter, start = f"c{numbered.number}", numbered.step.options["start"]

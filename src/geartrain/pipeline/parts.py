@@ -17,6 +17,10 @@ What stands before the cut runs on the shard: map, flatmap, filter, foreach, loc
 shard), and repartition, whose record stays where it is, because nothing that follows can notice. What stands behind the
 cut runs once, over everything.
 
+In the dialect redisgears-1.2 accumulate and limit are each shard's own, and do not cut; a repartition does where a step
+comes behind it that sees which records are together (localgroupby, accumulate): RedisGears moves records there so that
+they are. Here they then meet in one place.
+
 A step keeps its number in both halves, so that an error names it as the user counts: steps that have been done already
 are a `collect`, which does nothing.
 """
@@ -28,6 +32,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from geartrain.builder.steps import Kind, Step
+from geartrain.config import Dialect
 
 HALF = "half"
 """The option of a step that is cut in two: which half it is."""
@@ -56,12 +61,14 @@ _DONE = Step(Kind.COLLECT)
 _HALVED = {Kind.AGGREGATE, Kind.AGGREGATEBY, Kind.COUNT, Kind.COUNTBY, Kind.AVG}
 _WHOLE = {Kind.ACCUMULATE, Kind.GROUPBY, Kind.BATCHGROUPBY, Kind.COLLECT}
 _CUTS = _HALVED | _WHOLE | {Kind.SORT, Kind.DISTINCT, Kind.LIMIT}
+_OF_ONE_SHARD = {Kind.ACCUMULATE, Kind.LIMIT}
+_SEE_OTHERS = {Kind.LOCALGROUPBY, Kind.ACCUMULATE}
 
 
-def cut(steps: Sequence[Step]) -> Parts:
+def cut(steps: Sequence[Step], dialect: Dialect = Dialect.GEARTRAIN) -> Parts:
     """Cut a pipeline."""
     steps = tuple(steps)
-    at = next((place for place, step in enumerate(steps) if step.kind in _CUTS), None)
+    at = _place(steps) if dialect is not Dialect.REDISGEARS_1_2 else _old_place(steps)
     if at is None:
         return Parts(steps, ())
     done, rest = (_DONE,) * at, steps[at:]
@@ -70,6 +77,23 @@ def cut(steps: Sequence[Step]) -> Parts:
         halves = _half(step, Half.SHARD), _half(step, Half.TOGETHER)
         return Parts((*steps[:at], halves[0]), (*done, halves[1], *rest[1:]))
     return Parts((*steps[:at], *_ahead(rest)), (*done, *rest))
+
+
+def _place(steps: Sequence[Step]) -> int | None:
+    return next((place for place, step in enumerate(steps) if step.kind in _CUTS), None)
+
+
+def _old_place(steps: Sequence[Step]) -> int | None:
+    cuts = _CUTS - _OF_ONE_SHARD
+    for place, step in enumerate(steps):
+        if step.kind in cuts:
+            return place
+        if step.kind is Kind.REPARTITION:
+            behind = [later.kind for later in steps[place + 1 :]]
+            end = next((at for at, kind in enumerate(behind) if kind in cuts), len(behind))
+            if not _SEE_OTHERS.isdisjoint(behind[:end]):
+                return place
+    return None
 
 
 def _ahead(rest: Sequence[Step]) -> tuple[Step, ...]:

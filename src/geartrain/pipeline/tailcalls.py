@@ -30,6 +30,7 @@ CallSites = frozenset[tuple[CodeType, int]]
 """Calls by the caller's code and what `sys._getframe(1).f_lasti` may show in the callee during that call."""
 
 _RECORD_KINDS = frozenset({Kind.MAP, Kind.FLATMAP, Kind.FILTER, Kind.FOREACH})
+_ONE_TO_ONE = frozenset({Kind.MAP, Kind.FOREACH, Kind.REPARTITION, Kind.COLLECT})
 _NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _PURE = (str, int, float, bool, len, repr, abs, round, ord, chr, isinstance, itself)
 _FIRST_IN_PLACE = 13  # BINARY_OP's operators from here on are `+=` and the like: they change a value that others hold
@@ -49,15 +50,23 @@ _QUIET = frozenset(_QUIET_NAMES.split())
 _PASSED_OVER = frozenset({"NOP", "JUMP_FORWARD", "EXTENDED_ARG"})
 
 
-def tail_calls(steps: Sequence[Step], targets: Collection[object]) -> CallSites:
-    """The calls of `targets` in step functions whose reply nobody can notice.
+def first_placed(steps: Sequence[Step]) -> int | None:
+    """The number of the first step from which on each record gives just one result, or fails; None: there is none."""
+    number = len(steps)
+    while number and steps[number - 1].kind in _ONE_TO_ONE:
+        number -= 1
+    return number + 1 if number < len(steps) else None
+
+
+def tail_calls(steps: Sequence[Step], targets: Collection[object], *, since: int | None = 1) -> CallSites:
+    """The calls of `targets` in step functions whose reply nobody can notice, in steps of number `since` and later.
 
     A function's calls count only where it is the function of one step: elsewhere it could be called by something that
     looks at what it returns. `own_functions` makes that so.
     """
     owners = Counter(id(code) for step in steps for code in map(_code_of, step.functions) if code is not None)
     sites: set[tuple[CodeType, int]] = set()
-    for step in reversed(steps if targets else ()):
+    for step in reversed(steps[since - 1 :] if targets and since is not None else ()):
         for function in map(_plain, step.functions if step.kind in _RECORD_KINDS else ()):
             if function is not None and owners[id(function.__code__)] == 1:
                 sites.update(_sites(function, targets, returns=step.kind is not Kind.FOREACH))
@@ -66,14 +75,14 @@ def tail_calls(steps: Sequence[Step], targets: Collection[object]) -> CallSites:
     return frozenset(sites)
 
 
-def own_functions(steps: Sequence[Step], targets: Collection[object]) -> tuple[Step, ...]:
-    """The steps, with copies of the functions that have tail calls.
+def own_functions(steps: Sequence[Step], targets: Collection[object], *, since: int | None = 1) -> tuple[Step, ...]:
+    """The steps, with copies of the functions that have tail calls (`since` as for these).
 
     A copy has code of its own, so that the user's function keeps waiting for replies when it is called from elsewhere:
     from another function of the pipeline, say, that looks at what it returns.
     """
     copies = [Step(step.kind, tuple(_copy(function) for function in step.functions), step.options) for step in steps]
-    found = {id(code) for code, _ in tail_calls(copies, targets)}
+    found = {id(code) for code, _ in tail_calls(copies, targets, since=since)}
     return tuple(
         copy if any(id(_code_of(function)) in found for function in copy.functions) else step
         for copy, step in zip(copies, steps, strict=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from geartrain.config import Dialect
 from geartrain.errors import CommandError
 from geartrain.readers.scanning import Page, names
 from geartrain.readers.shards import Portion
-from geartrain.readers.values import NO_KEY, read_values
+from geartrain.readers.values import NO_KEY, key_record, read_values
 from geartrain.wire import Access, Shard
 
 _REDIRECTIONS = {"MOVED", "ASK"}
@@ -17,6 +18,7 @@ _REDIRECTIONS = {"MOVED", "ASK"}
 def key_records(
     link: Access,
     pattern: str,
+    dialect: Dialect,
     shard: Shard | None = None,
     portion: Portion | None = None,
     *,
@@ -25,9 +27,13 @@ def key_records(
 ) -> Iterator[dict[str, Any]]:
     """Give records `{'key', 'value', 'type', 'event': None}`; a key that is gone when its value is read gives none.
 
+    In the dialect redisgears-1.2 the type is None too where values are not read, and no value is read there of a set, a
+    sorted set or a stream.
+
     Args:
         link: used between two records.
         pattern: a glob, as in `SCAN MATCH`.
+        dialect: the record format.
         shard: keys of this shard only; None: of all.
         portion: these keys only; None: all.
         no_scan: `pattern` is one key's exact name.
@@ -38,7 +44,7 @@ def key_records(
         values = _read(link, shard, page, values=read_value)
         for key, (kind, value) in zip(page, values, strict=True):
             if kind != NO_KEY:
-                yield {"key": key, "value": value, "type": kind, "event": None}
+                yield key_record(key, kind, value, None, dialect, reads_value=read_value)
 
 
 def _read(link: Access, shard: Shard | None, page: Page, *, values: bool) -> list[tuple[str, Any]]:
@@ -52,9 +58,11 @@ def _read(link: Access, shard: Shard | None, page: Page, *, values: bool) -> lis
     return read_values(link, page, values=values)
 
 
-def key_names(link: Access, pattern: str, shard: Shard | None = None) -> Iterator[str | bytes]:
-    """The names of the keys that match a pattern."""
-    for page in names(link, pattern, shard):
+def key_names(
+    link: Access, pattern: str, shard: Shard | None = None, *, no_scan: bool = False, count: int | None = None
+) -> Iterator[str | bytes]:
+    """The names of the keys that match a pattern (or, with `no_scan`, have that name); `count` as in `SCAN`."""
+    for page in names(link, pattern, shard, literal=no_scan, count=count):
         yield from _present(link, page) if len(page) == 1 else page
 
 

@@ -16,7 +16,9 @@ PAGE = 1000
 Page: TypeAlias = list[str | bytes]
 
 
-def scan(link: Access, pattern: str, kind: str | None = None, shard: Shard | None = None) -> Iterator[Page]:
+def scan(
+    link: Access, pattern: str, kind: str | None = None, shard: Shard | None = None, count: int | None = None
+) -> Iterator[Page]:
     """Names of keys, in pages, each name once; without Geartrain's own keys.
 
     Keys that are there all the time are found; one that comes or goes meanwhile may be.
@@ -26,8 +28,9 @@ def scan(link: Access, pattern: str, kind: str | None = None, shard: Shard | Non
         pattern: a glob, as in `SCAN MATCH`.
         kind: keys of this type only, for example `stream`; None: of any.
         shard: keys of this shard only; None: of all.
+        count: keys that the server looks at for one SCAN; None: 1000.
     """
-    options: tuple[Argument, ...] = ("MATCH", pattern, "COUNT", PAGE, *(("TYPE", kind) if kind else ()))
+    options: tuple[Argument, ...] = ("MATCH", pattern, "COUNT", count or PAGE, *(("TYPE", kind) if kind else ()))
     for each in link.shards if shard is None else (shard,):
         yield from _scan_shard(link.on(each), options)
 
@@ -46,10 +49,12 @@ def _scan_shard(link: Link, options: tuple[Argument, ...]) -> Iterator[Page]:
             return
 
 
-def names(link: Access, pattern: str, shard: Shard | None = None, *, literal: bool = False) -> Iterator[Page]:
+def names(
+    link: Access, pattern: str, shard: Shard | None = None, *, literal: bool = False, count: int | None = None
+) -> Iterator[Page]:
     """As `scan`; a pattern that can match one name only, or is `literal`, is that name, be the key there or not."""
     if not literal and not glob.is_exact(pattern.encode()):
-        yield from scan(link, pattern, shard=shard)
+        yield from scan(link, pattern, shard=shard, count=count)
     elif not is_own(pattern):
         yield [pattern]
 

@@ -8,6 +8,7 @@ from zlib import crc32
 
 from geartrain import glob
 from geartrain.builder import Reader, RunRequest
+from geartrain.config import Dialect
 from geartrain.errors import CommandError
 from geartrain.text import to_bytes
 from geartrain.wire import Access, Shard
@@ -30,14 +31,16 @@ class Portion:
         return crc32(to_bytes(key)) % self.of == self.number
 
 
-def shard_ids(link: Access, shard: Shard | None = None) -> Iterator[str]:
+def shard_ids(link: Access, dialect: Dialect, shard: Shard | None = None) -> Iterator[str]:
     """The id of each shard (or of one), 40 characters: its primary's node id, or the `run_id` of a server alone.
+
+    In the dialect redisgears-1.2 a server alone is '1'.
 
     Raises:
         CommandError: the server does not tell.
     """
     for each in link.shards if shard is None else (shard,):
-        yield each.node or _run_id(link)
+        yield each.node or ("1" if dialect is Dialect.REDISGEARS_1_2 else _run_id(link))
 
 
 def _run_id(link: Access) -> str:
@@ -50,5 +53,5 @@ def _run_id(link: Access) -> str:
 
 def reads_one_key(request: RunRequest) -> bool:
     """Whether a `run()` names the one key that it reads."""
-    named = request.reader in {Reader.KEYS, Reader.KEYS_ONLY, Reader.STREAM}
+    named = request.reader in {Reader.KEYS, Reader.KEYS_ONLY, Reader.STREAM} and request.pattern_generator is None
     return named and (request.no_scan or glob.is_exact(request.pattern.encode()))

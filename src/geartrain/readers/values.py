@@ -10,6 +10,8 @@
 | stream | list of (id, dict of fields) |
 | none (there is no such key), or a module's type | None |
 
+In the dialect redisgears-1.2 set, zset and stream have the value None (`key_record`).
+
 Two passes, each pipelined: the types, then the values. A key that changed its type, or went away, in between is seen in
 the second pass (WRONGTYPE, or nothing there) and is read once more, in a transaction that asks for every type.
 
@@ -22,7 +24,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from geartrain.config import Dialect
 from geartrain.wire import Access, Argument, Command, ErrorReply, parse, raise_for
+
+_OLD_VALUES = frozenset({"string", "hash", "list"})
+"""The types that have a value in records of redisgears-1.2."""
 
 NO_KEY = "none"
 """The type of a key that does not exist."""
@@ -49,6 +55,30 @@ def read_values(link: Access, keys: Sequence[str | bytes], *, values: bool = Tru
         else:
             found[at] = (kinds[at], _shaped(kinds[at], _checked(reply, command)))
     return found
+
+
+def key_record(
+    key: str | bytes, kind: str, value: Any, event: str | None, dialect: Dialect, *, reads_value: bool = True
+) -> dict[str, Any]:
+    """The record of a key, as a dialect has it.
+
+    Args:
+        key: its name.
+        kind: its type.
+        value: its value.
+        event: what has happened to it; None: nothing, it is there.
+        dialect: geartrain or redisgears-1.2.
+        reads_value: whether values are read; in redisgears-1.2 there is no type where they are not.
+    """
+    if dialect is Dialect.REDISGEARS_1_2:
+        shown = kind if reads_value else None
+        return {"event": event, "key": key, "type": shown, "value": value if shows_value(kind, dialect) else None}
+    return {"key": key, "value": value, "type": kind, "event": event}
+
+
+def shows_value(kind: str, dialect: Dialect) -> bool:
+    """Whether the records of a dialect have the value of keys of that type."""
+    return kind in _OLD_VALUES if dialect is Dialect.REDISGEARS_1_2 else kind in _READING
 
 
 def has_value(kind: str) -> bool:

@@ -165,18 +165,21 @@ class Executions:
         return ids
 
     def end(self, execution: Kept, given: Yield) -> bool:
-        """Note how one has ended; False where it has ended before (it was aborted), or is not kept any more.
+        """Note how one has ended; False where it has ended before, or is not kept any more.
+
+        One of which somebody has noted that it was aborted gets what it has given, if that is how it has ended.
 
         Args:
             execution: with the id that `begin` gave it, and a status that is an end.
             given: its results and errors.
         """
-        args = [*self._bounds(), execution.id, *_fields(execution, given)]
+        noted = execution.status.value if execution.status is State.ABORTED else ""
+        args = [*self._bounds(), execution.id, noted, *_fields(execution, given)]
         return bool(self._link.script(_END, [keys.EXECUTIONS], args))
 
     def abort(self, execution_id: str) -> bool:
         """Note that one was aborted, whose process cannot say so; False where it has ended, or is not kept."""
-        args: list[Argument] = [*self._bounds(), execution_id, "status", State.ABORTED.value]
+        args: list[Argument] = [*self._bounds(), execution_id, "", "status", State.ABORTED.value]
         return bool(self._link.script(_END, [keys.EXECUTIONS], args))
 
     def ids(self) -> list[str]:

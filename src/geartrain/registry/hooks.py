@@ -10,7 +10,7 @@ halfway).
 | KeysReader, async or async_local | always; paused and aborted too: events are captured, and wait in the outbox |
 | KeysReader or StreamReader, sync | while it is active: a function that is paused is not called |
 | StreamReader, async or async_local | never: workers read the stream |
-| CommandReader, any mode | while it is active: the command of one that is paused is not hooked |
+| CommandReader, any mode | while it is active: the command of one that is paused is not hooked, its trigger not known |
 
 The registry lies on one shard and the hooks on all, so no transaction holds them together. What does:
 
@@ -284,6 +284,8 @@ def set_command(registration: Registration, parcel: Parcel | None) -> Command:
 def _command_values(registration: Registration, arguments: CommandArguments) -> dict[str, Argument]:
     """The fields of a CommandReader's hook; `order`: which of a script's hooks of one command was registered later."""
     values: dict[str, Argument] = {"reader": "command", "order": registration.position}
+    if arguments.trigger is not None:
+        values |= {"trigger": arguments.trigger, "inorder": int(arguments.inorder)}
     if arguments.hook is not None:
         values["hook"] = arguments.hook
     if registration.environment:

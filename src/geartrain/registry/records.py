@@ -18,6 +18,7 @@ from geartrain.builder.requests import (
     Reader,
     RegisterRequest,
     StreamArguments,
+    TimeArguments,
 )
 from geartrain.builder.steps import Step
 from geartrain.config import Dialect
@@ -58,8 +59,9 @@ class Registration:
     Attributes:
         id: unique in the database, stable over upgrades, for example `orders/StreamReader:orders:*`.
         session: the session that it belongs to.
-        reader: Reader.STREAM, Reader.KEYS or Reader.COMMAND.
-        pattern: glob of stream or key names; of a CommandReader, the trigger's or the command's name.
+        reader: Reader.STREAM, Reader.KEYS, Reader.COMMAND or Reader.TIME.
+        pattern: glob of stream or key names; of a CommandReader, the trigger's or the command's name; of a time event,
+            its interval.
         mode: where it runs.
         description: the user's, or None.
         dialect: the record format.
@@ -119,6 +121,8 @@ def _arguments(reader: Reader, data: dict[str, Any]) -> Arguments:
         return StreamArguments(**data)
     if reader is Reader.COMMAND:
         return CommandArguments(**data)
+    if reader is Reader.TIME:
+        return TimeArguments(**data)
     # Registrations of earlier versions have no `commands`.
     for name in ("event_types", "key_types", "commands"):
         data[name] = None if data.get(name) is None else tuple(data[name])

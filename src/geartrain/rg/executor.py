@@ -3,7 +3,7 @@
     main thread      a task -> the script, then its execution -> the answer
     control thread   takes tasks and orders from the service, and ends this process when the service has ended
 
-An abort is a signal to the main thread; its handler raises `Aborted`, which ends what waits (`time.sleep`, a socket) too.
+An abort is a signal to the main thread; its handler raises `Aborted`, which ends what waits (`time.sleep`, a socket).
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ from geartrain.config import URL_VARIABLE, Dialect
 from geartrain.errors import Aborted, GeartrainError, ScriptError, message_of
 from geartrain.registry.executions import Executions, Kept, Limits, State, Yield, plan_of
 from geartrain.resp3 import Error, Status, encode, encode_array
-from geartrain.rg.messages import FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
+from geartrain.rg.messages import ABORTED, FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
 from geartrain.wire import access
 
 logger = logging.getLogger("geartrain.rg")
 
 MOST_BYTES = 256 * 1024 * 1024
 """Bytes of results and errors that are answered and kept. The server takes 512 MB in one argument."""
-
-ABORTED = "execution aborted"
-"""The error of an execution that was aborted."""
 
 _SIGNAL = signal.SIGUSR2
 _PATH = "<string>"
@@ -80,9 +77,16 @@ class Executor:
             # The service has gone, and so do we.
             os._exit(1)
 
-    def begins(self, execution: str) -> None:
-        """The task's execution has an id now: from here to `ends` it may be aborted, which raises Aborted."""
+    def begins(self, execution: str, *, answer: bool) -> None:
+        """The task's execution has an id now: from here to `ends` it may be aborted, which raises Aborted.
+
+        Args:
+            execution: the id.
+            answer: whether the client is answered with it now.
+        """
         self.send(Begun(execution))
+        if answer:
+            self.send(Answer(encode(execution)))
         self._running = execution
         self._interrupt()
 
@@ -172,9 +176,7 @@ class _Run:
         self._clock = time.perf_counter()
         kept = Kept(session=self._task.session, owner=self._executor.owner, started=time.time(), steps=plan_of(steps))
         self._kept = replace(kept, id=self._executions.begin(kept))
-        if not self._task.blocking:
-            self._executor.send(Answer(encode(self._kept.id)))
-        self._executor.begins(self._kept.id)
+        self._executor.begins(self._kept.id, answer=not self._task.blocking)
 
     def _given(self, outcome: Outcome | None, error: BaseException | None) -> Yield:
         """Results and errors."""

@@ -45,10 +45,12 @@ class Died(Exception):
 
     Attributes:
         execution: the id of what it executed; '' where there was none.
+        aborted: whether it was ended because that was to be aborted.
     """
 
-    def __init__(self, message: str, execution: str) -> None:
+    def __init__(self, message: str, execution: str, *, aborted: bool) -> None:
         self.execution = execution
+        self.aborted = aborted
         super().__init__(message)
 
 
@@ -79,6 +81,7 @@ class Executor:
             )
         self.execution = ""
         self.idle_since = 0.0
+        self._killed = False
         self._lock = threading.Lock()
 
     @property
@@ -108,7 +111,8 @@ class Executor:
                 elif isinstance(message, Done):
                     return
         except (EOFError, OSError):
-            raise Died(f"the script's process {ending(self._end())}", self.execution) from None
+            how = ending(self._end())
+            raise Died(f"the script's process {how}", self.execution, aborted=self._killed) from None
         finally:
             self.idle_since = time.monotonic()
 
@@ -122,6 +126,7 @@ class Executor:
         while self.execution == execution and self.alive:
             if time.monotonic() > until:
                 logger.warning("an execution did not end when it was aborted; its process %d is killed", self.pid)
+                self._killed = True
                 self.kill()
                 break
             time.sleep(0.005)
@@ -164,51 +169,25 @@ class Executors:
     Args:
         url: the server.
         owner: the control lane on which executions can be aborted.
-        limit: how many are busy at the same time, at the most.
         python_of: gives the interpreter of an environment; called in the thread that waits for it.
     """
 
-    def __init__(self, url: str, owner: str, limit: int, python_of: PythonOf) -> None:
+    def __init__(self, url: str, owner: str, python_of: PythonOf) -> None:
         self._url = url
         self._owner = owner
         self._python_of = python_of
-        self._condition = threading.Condition()
-        self._free = limit
+        self._lock = threading.Lock()
         self._idle: dict[str, list[Executor]] = {}
         self._busy: dict[Executor, str] = {}
         self._closed = False
 
-    # -- seats: how many scripts may run -------------------------------------------------------------------------------
-
-    def room(self, seconds: float) -> bool:
-        """Whether a seat is free; waits for one that long."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._free > 0 or self._closed, seconds)
-            return self._free > 0 and not self._closed
-
-    def reserve(self) -> bool:
-        """Take a seat, if one is free."""
-        with self._condition:
-            if self._free <= 0 or self._closed:
-                return False
-            self._free -= 1
-            return True
-
-    def leave(self) -> None:
-        """Give a seat back."""
-        with self._condition:
-            self._free += 1
-            self._condition.notify_all()
-
-    # -- processes -----------------------------------------------------------------------------------------------------
-
     def run(self, task: Task, answer: Callable[[bytes], None]) -> None:
-        """Run a task in a process of its environment; the caller has a seat.
+        """Run a task in a process of its environment, to its end; `answer` is called when its client can be answered.
 
         Raises:
             Died: as `Executor.run`.
         """
-        executor = self._take(task.terms.environment)
+        executor = self._take(task.environment)
         try:
             executor.run(task, answer)
         finally:
@@ -216,13 +195,13 @@ class Executors:
 
     def abort(self, execution: str) -> bool:
         """End an execution; False where none of these processes has it."""
-        with self._condition:
+        with self._lock:
             busy = list(self._busy)
         return any(executor.abort(execution) for executor in busy)
 
     def retire(self, environment: str) -> None:
         """End the idle processes of an environment: what they have imported has changed."""
-        with self._condition:
+        with self._lock:
             gone = self._idle.pop(environment, [])
         for executor in gone:
             executor.close()
@@ -231,7 +210,7 @@ class Executors:
         """End idle processes that are too many."""
         old = time.monotonic() - _IDLE
         gone: list[Executor] = []
-        with self._condition:
+        with self._lock:
             for idle in self._idle.values():
                 gone += [item for item in idle[:-1] if item.idle_since < old]
                 idle[:] = [item for item in idle if item not in gone]
@@ -240,9 +219,8 @@ class Executors:
 
     def close(self) -> None:
         """End all processes."""
-        with self._condition:
+        with self._lock:
             self._closed = True
-            self._condition.notify_all()
             everybody = [*self._busy, *(item for idle in self._idle.values() for item in idle)]
             self._idle.clear()
         for executor in everybody:
@@ -251,11 +229,11 @@ class Executors:
     @property
     def pids(self) -> list[int]:
         """The processes."""
-        with self._condition:
+        with self._lock:
             return [item.pid for item in (*self._busy, *(one for idle in self._idle.values() for one in idle))]
 
     def _take(self, environment: str) -> Executor:
-        with self._condition:
+        with self._lock:
             idle = self._idle.get(environment, [])
             while idle:
                 executor = idle.pop()
@@ -263,13 +241,13 @@ class Executors:
                     self._busy[executor] = environment
                     return executor
         executor = Executor(self._python_of(environment), self._url, self._owner)
-        with self._condition:
+        with self._lock:
             self._busy[executor] = environment
         return executor
 
     def _give_back(self, executor: Executor) -> None:
         executor.execution = ""
-        with self._condition:
+        with self._lock:
             environment = self._busy.pop(executor)
             keep = executor.alive and not self._closed
             if keep:

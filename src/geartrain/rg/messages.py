@@ -24,6 +24,10 @@ OWNER_VARIABLE = "GEARTRAIN_EXECUTOR_OWNER"
 """The environment variable with the control lane on which the executor's executions can be aborted."""
 
 
+ABORTED = "execution aborted"
+"""The error of an execution that was aborted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A script to run.
@@ -33,6 +37,7 @@ class Task:
         session: the name of its session.
         dialect: its dialect.
         terms: how its session is submitted.
+        environment: of its requirements; '' where it has none.
         blocking: its client waits for the results; otherwise for the id of the execution.
         traceback: an error that it raises is answered with its traceback.
         executions: how many executions are kept: all together, of one registration.
@@ -43,6 +48,7 @@ class Task:
     session: str
     dialect: Dialect
     terms: SessionTerms
+    environment: str = ""
     blocking: bool = True
     traceback: bool = True
     executions: tuple[int, int] = (1000, 100)

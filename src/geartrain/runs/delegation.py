@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 from types import ModuleType
-from typing import Any
 
 from geartrain import keys
 from geartrain.errors import BadSignature, CodeError
+from geartrain.pipeline import Collected
 from geartrain.registry.code import PYTHON, SECRET_VARIABLE, dumps, signature
 from geartrain.runs.failures import unpacked
 from geartrain.runs.job import Job, Share, Stopped
@@ -89,8 +89,8 @@ class Delegation:
             ]
         )
 
-    def ask(self, link: Access, part: int, attempt: int, share: Share, stopped: Callable[[], bool]) -> list[Any]:
-        """Let a worker do one part; its results.
+    def ask(self, link: Access, part: int, attempt: int, share: Share, stopped: Callable[[], bool]) -> Collected:
+        """Let a worker do one part; its results, and the errors of single records.
 
         Raises:
             NotDone: no worker has done it.
@@ -109,8 +109,8 @@ class Delegation:
         kind, blob = _Waiting(link, ticket, stopped, self._tasks).reply()
         match kind:
             case Reply.RESULTS:
-                results: list[Any] = pickle.loads(blob)  # noqa: S301 - its signature has been checked
-                return results
+                collected: Collected = pickle.loads(blob)  # noqa: S301 - its signature has been checked
+                return collected
             case Reply.FAILED:
                 raise Failed(unpacked(blob))
             case Reply.REFUSED:

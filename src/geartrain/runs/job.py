@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from geartrain.builder import RunRequest, Step
+from geartrain.builder import Reader, RunRequest, Step, hosted
 from geartrain.config import Dialect
-from geartrain.pipeline import compile_pipeline
+from geartrain.errors import ServerUnavailable
+from geartrain.pipeline import Collected, RecordError, compile_pipeline
 from geartrain.readers import Portion, records
-from geartrain.runtime import EXECUTES, Context, call_sites, enter
+from geartrain.runs.nested import StepHost
+from geartrain.runtime import EXECUTES, Context, call_sites, collect, enter
 from geartrain.wire import ClusterLink, Endpoint, access
 
 
@@ -21,7 +23,7 @@ class Job:
 
     Attributes:
         request: what to read, and the steps for it.
-        dialect: the record format.
+        dialect: the record format, and what the steps mean.
     """
 
     request: RunRequest
@@ -49,8 +51,10 @@ class Stopped(Exception):
 
 def perform(
     job: Job, endpoint: Endpoint, share: Share | None = None, stopped: Callable[[], bool] | None = None
-) -> list[Any]:
-    """Do a job in this thread; its results, when all effects are done.
+) -> Collected:
+    """Do a job in this thread; its results, when all effects are done, and the errors of single records.
+
+    Only in the dialect redisgears-1.2 there are errors of single records: these are dropped, the others go on.
 
     Args:
         job: what to do.
@@ -59,12 +63,12 @@ def perform(
         stopped: asked before each record whether to give up.
 
     Raises:
-        StepError: a step raised.
+        StepError: a step raised, in the dialect geartrain.
         CommandError: the server refuses to read.
         ServerUnavailable: the connection was lost.
         Stopped: `stopped` said so.
     """
-    with surroundings(endpoint) as context, access(endpoint, "geartrain:run:reader") as link:
+    with surroundings(endpoint, job.dialect) as context, access(endpoint, "geartrain:run:reader") as link:
         shard, portion = None, None
         if share is not None and share.of > 1:
             portion = Portion(share.number, share.of)
@@ -74,28 +78,58 @@ def perform(
             context.link.home = share.slot
             shard = link.topology.shard_of(share.slot)
         source = records(job.request, link, job.dialect, shard, portion)
-        return through(job.request.steps, source if stopped is None else _until(source, stopped), context)
+        if stopped is not None:
+            source = _until(source, stopped)
+        return _through(job, source, context)
+
+
+def _through(job: Job, source: Iterator[Any], context: Context) -> Collected:
+    request, broken = job.request, list[RecordError]()
+    if request.reader is Reader.PYTHON and job.dialect is Dialect.REDISGEARS_1_2:
+        source = _as_far_as_it_goes(source, broken)
+    results, errors = through(request.steps, source, context, job.dialect, convert=request.convert)
+    return Collected(results, errors + broken)
 
 
 @contextmanager
-def surroundings(endpoint: Endpoint) -> Iterator[Context]:
-    """A context of its own: the script's may hold commands that are sent later, and a step may run() too."""
+def surroundings(endpoint: Endpoint, dialect: Dialect) -> Iterator[Context]:
+    """A context of its own: the script's may hold commands that are sent later, and a step may run() too.
+
+    In the dialect redisgears-1.2 what a step runs is given to a host of its own, whose answer can be awaited.
+    """
     context = Context(endpoint, "geartrain:run")
     before = enter(context)
+    old = dialect is Dialect.REDISGEARS_1_2
     try:
-        yield context
+        with hosted(StepHost(endpoint, dialect)) if old else nullcontext():
+            yield context
     finally:
         enter(before)
         context.close()
 
 
-def through(steps: Sequence[Step], source: Iterable[Any], context: Context) -> list[Any]:
-    """What the steps make of the records, when all effects are done."""
-    pipeline = compile_pipeline(steps, targets=EXECUTES)
-    context.begin(pipeline, call_sites(pipeline.tail_calls))
+def through(
+    steps: Sequence[Step], source: Iterable[Any], context: Context, dialect: Dialect, *, convert: bool
+) -> Collected:
+    """What the steps make of the records, when all effects are done; `convert`: the results' `str`."""
+    pipeline = compile_pipeline(steps, targets=EXECUTES, dialect=dialect, convert=convert)
+    tail_calls = call_sites(pipeline.tail_calls)
+    if pipeline.collects:
+        return collect(pipeline, tail_calls, source, context)
+    context.begin(pipeline, tail_calls)
     results = pipeline(source, context)
     context.flush()
-    return results
+    return Collected(results, [])
+
+
+def _as_far_as_it_goes(source: Iterator[Any], broken: list[RecordError]) -> Iterator[Any]:
+    """What a user's generator yields; that it raised is one more error."""
+    try:
+        yield from source
+    except (ServerUnavailable, Stopped):
+        raise
+    except Exception as error:  # noqa: BLE001 - user code may raise anything
+        broken.append(RecordError.of(error))
 
 
 def _until(source: Iterator[Any], stopped: Callable[[], bool]) -> Iterator[Any]:

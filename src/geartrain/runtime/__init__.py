@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from geartrain.runtime import redisgears
+from geartrain.runtime import names, redisgears
 from geartrain.runtime.answers import Caller, Nobody, answer_through, answering, call_next, override_reply
 from geartrain.runtime.arguments import accepted
-from geartrain.runtime.commands import atomic, configGet, execute, gearsConfigGet, hashtag, implement, log, streamKey
+from geartrain.runtime.background import while_waiting
+from geartrain.runtime.collecting import collect
+from geartrain.runtime.commands import (
+    atomic,
+    configGet,
+    execute,
+    gearsConfigGet,
+    hashtag,
+    hashtag3,
+    implement,
+    log,
+    streamKey,
+)
 from geartrain.runtime.context import CallSites, Context, Surroundings, call_sites, current, enter, install, watch
+from geartrain.runtime.futures import (
+    createFuture,
+    flat_error,
+    gearsFuture,
+    isAsyncAllow,
+    runCoroutine,
+    setFutureException,
+    setFutureResults,
+)
+from geartrain.runtime.timing import registerTimeEvent
 
 EXECUTES: tuple[object, ...] = (execute,)
 """The callables that send a command: the targets of tail-call analysis."""
@@ -24,17 +46,29 @@ __all__ = [
     "atomic",
     "call_next",
     "call_sites",
+    "collect",
     "configGet",
+    "createFuture",
     "current",
     "enter",
     "execute",
+    "flat_error",
     "gearsConfigGet",
+    "gearsFuture",
     "hashtag",
+    "hashtag3",
     "implement",
     "install",
+    "isAsyncAllow",
     "log",
+    "names",
     "override_reply",
     "redisgears",
+    "registerTimeEvent",
+    "runCoroutine",
+    "setFutureException",
+    "setFutureResults",
     "streamKey",
     "watch",
+    "while_waiting",
 ]

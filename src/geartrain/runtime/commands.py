@@ -149,6 +149,11 @@ def hashtag() -> str:
     return current().hashtag()
 
 
+def hashtag3() -> str:
+    """`hashtag()` in braces, ready to be put into a key's name."""
+    return f"{{{hashtag()}}}"
+
+
 def streamKey() -> str | bytes | None:  # noqa: N802 - beside streamId, RedisGears' spelling
     """The name of the stream that the records of this execution come from; None where they come from no stream."""
     return current().stream

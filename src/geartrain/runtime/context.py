@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from types import CodeType
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from geartrain import keys
 from geartrain.errors import Aborted, ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
 from geartrain.runtime.arguments import packed
+from geartrain.runtime.background import is_loop, lent, wait_for
 from geartrain.runtime.hold import Hold
 from geartrain.wire import (
     Access,
@@ -45,6 +46,9 @@ shards is to need no more of them than on one server."""
 
 MAX_PENDING = 1024
 """Deferred commands whose replies are outstanding, at the most: what one flush waits for, and the server holds."""
+
+At = tuple[int, object] | tuple[int, object, int]
+"""Step number, record, and the number of the record's result where that is known."""
 
 CallSites = frozenset[tuple[int, int]]
 """(identity of a code object, offset of the call): code objects themselves take 2 us to hash."""
@@ -76,6 +80,10 @@ class Surroundings(Protocol):
     def let_go(self) -> None:
         """End what `hold` began."""
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether a step may wait for what others do meanwhile."""
+
 
 class Attribution(Protocol):
     """A pipeline, as far as an error of a deferred command needs it."""
@@ -98,6 +106,8 @@ class Context:
 
     Attributes:
         at: (step number, record) that runs now; set by pipelines whose steps may defer.
+        refused: errors of deferred commands, where the execution collects them, each with the number of the result that
+            their record gave; None: it gave none, or keeps it.
         stream: the name of the stream (or the key's) that the running execution's records come from, or None.
         pending: deferred commands whose replies have not been read, each with the `at` of its call.
         tail_calls: the call sites whose reply nobody can notice.
@@ -106,6 +116,7 @@ class Context:
 
     __slots__ = (
         "_attribution",
+        "_collects",
         "_endpoint",
         "_failure",
         "_hold",
@@ -118,6 +129,7 @@ class Context:
         "at",
         "cluster",
         "pending",
+        "refused",
         "stream",
         "tail_calls",
     )
@@ -129,13 +141,15 @@ class Context:
         self._server: Link | None = None
         self._lanes: Lanes | None = None
         self.cluster: ClusterLink | None = None
-        self.at: tuple[int, object] | None = None
+        self.at: At | None = None
         self.stream: str | bytes | None = None
         self.tail_calls: CallSites = frozenset()
         self._attribution: Attribution | None = None
         self._failure: GeartrainError | None = None
+        self._collects = False
+        self.refused: list[tuple[GeartrainError, int | None]] = []
         self._hold: Hold | None = None
-        self.pending: list[tuple[bytes, tuple[int, object] | None]] = []
+        self.pending: list[tuple[bytes, At | None]] = []
         self._unsent: list[bytes] = []
         self._runner: asyncio.Runner | None = None
 
@@ -152,8 +166,10 @@ class Context:
             self._server = link
         return link
 
-    def begin(self, pipeline: Attribution, tail_calls: CallSites) -> None:
+    def begin(self, pipeline: Attribution, tail_calls: CallSites, *, collects: bool = False) -> None:
         """Prepare for an execution of `pipeline`; drops what a failed one left pending.
+
+        With `collects`, deferred commands that are refused go to `refused`, and do not fail the execution.
 
         Raises:
             ServerUnavailable: it is not known yet whether there is a cluster, and no node answers.
@@ -164,6 +180,8 @@ class Context:
         self.tail_calls = tail_calls
         self.at = None
         self._failure = None
+        self._collects = collects
+        self.refused.clear()
         if self.pending:
             self._abandon()
 
@@ -224,10 +242,33 @@ class Context:
                 self._lost(error)
                 raise
             for reply, (data, at) in zip(replies, pending, strict=True):
-                if isinstance(reply, ErrorReply) and self._failure is None:
-                    self._failure = self._refused(reply, data, at)
+                if isinstance(reply, ErrorReply):
+                    self._note(self._refused(reply, data, at), at)
         if self._failure is not None:
             raise self._failure
+
+    def _note(self, error: GeartrainError, at: At | None) -> None:
+        """A deferred command has failed."""
+        if self._collects and not isinstance(error, ServerUnavailable):
+            self.refused.append((error, _position(at)))
+        elif self._failure is None:
+            self._failure = error
+
+    def disown(self, position: int) -> None:
+        """The record that would have given the result of that number has failed by itself.
+
+        The next record gives that result, so commands of the failed one do not take it away.
+        """
+        for index in range(len(self.pending) - 1, -1, -1):
+            data, at = self.pending[index]
+            if at is None or _position(at) != position:
+                break
+            self.pending[index] = (data, at[:2])
+        for index in range(len(self.refused) - 1, -1, -1):
+            error, place = self.refused[index]
+            if place != position:
+                break
+            self.refused[index] = (error, None)
 
     def _replies(self, pending: Sequence[tuple[bytes, object]]) -> list[Any]:
         """Send what waits, and read the replies to all that is pending."""
@@ -270,7 +311,7 @@ class Context:
         elif self._server is not None and sent:
             self._server.replies(sent)
 
-    def _refused(self, reply: ErrorReply, data: bytes, at: tuple[int, object] | None) -> GeartrainError:
+    def _refused(self, reply: ErrorReply, data: bytes, at: At | None) -> GeartrainError:
         if is_passing(reply):
             return ServerUnavailable(reply.text)
         name = data.split(b"\r\n", 3)[2]
@@ -375,6 +416,15 @@ class Context:
         if hard and link is not None:
             link.abort()
 
+    def wait(self, awaitable: Awaitable[Any]) -> Any:
+        """Wait for a coroutine, which may execute commands here meanwhile, or for a future; the result."""
+        return wait_for(awaitable, self)
+
+    @property
+    def can_wait(self) -> bool:
+        """Yes: nobody waits for this thread but its execution."""
+        return True
+
     def close(self) -> None:
         """Close the connection and the event loop."""
         if self._link is not None:
@@ -386,8 +436,13 @@ def _nothing() -> None:
     """What a loop is woken with."""
 
 
+def _position(at: At | None) -> int | None:
+    return at[2] if at is not None and len(at) > 2 else None
+
+
 class _Contexts(threading.local):
     current: Surroundings | None = None
+    own: Surroundings | None = None  # of the thread of all coroutines: of those that have borrowed none
 
 
 _contexts = _Contexts()
@@ -421,12 +476,21 @@ def current() -> Surroundings:
     Raises:
         GeartrainError: no server is known: the call was not made by a running script or step.
     """
-    context = _contexts.current
+    context = _contexts.current or lent() or _contexts.own
     if context is None:
         if _process_endpoint is None:
             raise GeartrainError(
                 "there is no server to execute commands on: execute() and its like work in steps, in callbacks and in"
                 " scripts that Geartrain runs; elsewhere use `with geartrain.Client(url).session(name):`"
             )
-        context = _contexts.current = Context(_process_endpoint, "geartrain:thread")
+        context = Context(_process_endpoint, "geartrain:thread")
+        if is_loop():
+            _contexts.own = context
+        else:
+            _contexts.current = context
     return context
+
+
+def has_no_context() -> bool:
+    """Whether this thread has none yet."""
+    return _contexts.current is None and lent() is None

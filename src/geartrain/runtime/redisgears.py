@@ -1,4 +1,7 @@
-"""The name `redisgears` that scripts see: the functions that RedisGears had in its module of that name."""
+"""The module `redisgears` that scripts see: the functions that RedisGears had in its module of that name.
+
+`geartrain.runtime.names` makes it importable under that name.
+"""
 
 from __future__ import annotations
 
@@ -7,5 +10,17 @@ from geartrain.runtime.commands import configGet as config_get  # noqa: N813 - R
 from geartrain.runtime.commands import execute as executeCommand  # noqa: N812 - RedisGears' name
 from geartrain.runtime.commands import hashtag as getMyHashTag  # noqa: N812 - RedisGears' name
 from geartrain.runtime.commands import log
+from geartrain.runtime.futures import gearsFuture as gearsFutureCtx
+from geartrain.runtime.futures import isAsyncAllow
+from geartrain.runtime.timing import registerTimeEvent
 
-__all__ = ["atomicCtx", "config_get", "executeCommand", "getMyHashTag", "log"]
+__all__ = [
+    "atomicCtx",
+    "config_get",
+    "executeCommand",
+    "gearsFutureCtx",
+    "getMyHashTag",
+    "isAsyncAllow",
+    "log",
+    "registerTimeEvent",
+]

@@ -251,9 +251,13 @@ def _pool(url: str, timeout: float) -> ConnectionPool:
     return ConnectionPool.from_url(url, **options)
 
 
+_PROTOCOL = {"protocol": 2} if int(redis.__version__.partition(".")[0]) >= 5 else {}
+"""redis-py 4 speaks no other. It is what environments have whose packages ask for redis < 5, as RedisGears' did."""
+
+
 def _options(timeout: float) -> dict[str, Any]:
     return {
-        "protocol": 2,
+        **_PROTOCOL,
         "decode_responses": False,
         "socket_connect_timeout": timeout,
         "socket_timeout": timeout,  # of the login and so on, each

@@ -29,11 +29,13 @@ from typing import NoReturn
 
 from geartrain.config import URL_VARIABLE, WorkerSettings
 from geartrain.errors import ArgumentError, GeartrainError, ServerUnavailable
+from geartrain.runtime import names
 from geartrain.wire import Endpoint, topology_of
 from geartrain.worker.child import ID_VARIABLE, SETTINGS_VARIABLE
 from geartrain.worker.environments import ENVIRONMENT_OPTION
 from geartrain.worker.parent import Parent
 from geartrain.worker.policy import backoff
+from geartrain.worker.service import Service
 from geartrain.worker.supervisor import GRACE
 from geartrain.worker.worker import Worker
 
@@ -44,6 +46,7 @@ def main() -> int:
     """Run one worker until it is told to stop; the exit code."""
     try:
         settings = _settings()
+        names.install()
         parent = Parent.from_environment(settings.stop_deadline + GRACE)
         name = os.environ.pop(ID_VARIABLE, None)
         environment = _environment(sys.argv[1:])
@@ -53,8 +56,11 @@ def main() -> int:
         _wait_for(endpoint)
         worker = Worker(endpoint, settings, name, parent.ready if parent else None, environment)
         _log_as(worker.id)
-        _stop_on_signals(worker, settings.stop_deadline + GRACE / 2)
+        service = Service(endpoint, settings)
+        _stop_on_signals(worker, service, settings.stop_deadline + GRACE / 2)
+        service.start()
         running = worker.run()
+        service.stop(GRACE / 2)
     except GeartrainError as error:
         logging.basicConfig()
         logger.error("%s", error)  # noqa: TRY400 - a traceback of ours tells users nothing
@@ -124,7 +130,7 @@ def _log_as(worker: str) -> None:
     logging.getLogger("geartrain").setLevel(logging.INFO)
 
 
-def _stop_on_signals(worker: Worker, patience: float) -> None:
+def _stop_on_signals(worker: Worker, service: Service, patience: float) -> None:
     """SIGTERM and SIGINT stop the worker; `patience` seconds later (a server that is silent, say) it is ended.
 
     A handler may interrupt the main thread anywhere, also within an `Event` whose lock it holds: `worker.stop()` there
@@ -137,6 +143,7 @@ def _stop_on_signals(worker: Worker, patience: float) -> None:
     def wait() -> None:
         requests.get()
         worker.stop()
+        service.request_stop()
         time.sleep(patience)
         logger.warning("not stopped after %g s, and ended now: what is not committed will run again", patience)
         _end()

@@ -1,4 +1,4 @@
-"""Orders to this worker, by `GEARTRAIN.CALL control:<worker> ABORT <execution>`: what `RG.ABORTEXECUTION` sends."""
+"""Orders to this worker, by `GEARTRAIN.CALL control:worker:<id> ABORT <execution>`: what `RG.ABORTEXECUTION` sends."""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from geartrain.builder.requests import Mode
-from geartrain.errors import PauseRegistration, StepError, message_of
+from geartrain.errors import StepError, message_of
+from geartrain.pipeline import RecordError
 from geartrain.pipeline.describe import user_trace
 from geartrain.runtime import Context
 from geartrain.wire import ClusterLink
@@ -56,7 +58,8 @@ def execute(
     """
     count = 0
     try:
-        begin(source, batch, deployment, context)
+        context.begin(deployment.pipeline, deployment.tail_calls)
+        bind(source, batch, deployment, context)
         if records is None:
             records = source.records_now(batch, deployment, context)
         count = len(records)
@@ -71,17 +74,34 @@ def execute(
     return count, None
 
 
-def begin(source: Source, batch: list[Any], deployment: Deployment, context: Context) -> None:
-    """Prepare this thread for a batch."""
-    context.begin(deployment.pipeline, deployment.tail_calls)
+def bind(source: Source, batch: list[Any], deployment: Deployment, context: Context) -> None:
+    """On a cluster, let what a batch executes begin on the batch's own shard."""
     if context.cluster is not None:
         context.cluster.home = source.slot(batch)
         context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
         source.check(batch, context.cluster)
 
 
+class RecordsFailed(Exception):
+    """Carries the errors of records, at least one, from an execution of redisgears-1.2 to the policy."""
+
+    def __init__(self, errors: Sequence[RecordError]) -> None:
+        self.errors = errors
+        super().__init__(f"{len(errors)} records failed")
+
+
+def errors_of(error: BaseException | None) -> Sequence[RecordError]:
+    """What an execution is shown with that raised this: the errors of its records, or the one that ended it."""
+    if error is None:
+        return ()
+    return error.errors if isinstance(error, RecordsFailed) else (RecordError.of(error),)
+
+
 def explain(error: BaseException) -> tuple[str, str]:
     """What a failed execution raised, as (message, the user's traceback)."""
+    if isinstance(error, RecordsFailed):
+        first, more = error.errors[0], len(error.errors) - 1
+        return first.message + (f" (and {more} more errors)" if more else ""), first.trace
     if isinstance(error, StepError):
         return str(error), error.trace
     return f"{type(error).__name__}: {message_of(error)}", user_trace(error)
@@ -89,4 +109,4 @@ def explain(error: BaseException) -> tuple[str, str]:
 
 def pauses_streams(error: BaseException) -> bool:
     """Whether a function asks by this error that its registration be paused, where it reads streams."""
-    return isinstance(error, PauseRegistration) or isinstance(error.__cause__, PauseRegistration)
+    return any(item.pauses for item in errors_of(error))

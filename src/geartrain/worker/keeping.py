@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from geartrain.errors import ServerUnavailable
-from geartrain.runtime import Context
+from geartrain.errors import Aborted, ServerUnavailable
+from geartrain.runtime import Context, collect
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.execution import Source, begin
+from geartrain.worker.execution import RecordsFailed, Source, bind
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.seats import Running
 
@@ -25,16 +25,21 @@ def execute_kept(
     running = Running(deployment, context)
     count = 0
     try:
-        seat.running = running
-        begin(source, batch, deployment, context)
-        if records is None:
-            records = source.records_now(batch, deployment, context)
-        count = len(records)
-        if count:
-            run(running, records)
-    except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too
-        running.error = raised
-    seat.leave()
+        try:
+            seat.running = running
+            # Whether it is a cluster is known from the first connection on.
+            _ = context.link
+            bind(source, batch, deployment, context)
+            if records is None:
+                records = source.records_now(batch, deployment, context)
+            count = len(records)
+            if count:
+                run(running, records)
+        except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too
+            running.error = raised
+        seat.leave()
+    except Aborted:
+        seat.leave()
     running.end()
     # Where the server was away it has not happened: it will be executed again.
     if running.shown or (count and not isinstance(running.error, ServerUnavailable)):
@@ -45,8 +50,8 @@ def execute_kept(
 def run(running: Running, records: list[Any]) -> None:
     """Run records through the pipeline, to their last effect."""
     running.records = iter(records)
-    try:
-        running.results = running.deployment.pipeline(running.records, running.context)
-    finally:
-        # Also where a step raised: what earlier records of the batch did must have happened.
-        running.context.flush()
+    deployment = running.deployment
+    results, errors = collect(deployment.pipeline, deployment.tail_calls, running.records, running.context)
+    running.results = results
+    if errors:
+        running.error = RecordsFailed(errors)

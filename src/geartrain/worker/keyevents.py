@@ -21,7 +21,7 @@ from geartrain.builder.requests import KeysArguments
 from geartrain.errors import GeartrainError
 from geartrain.glob import compiled
 from geartrain.keys import slot_of
-from geartrain.readers.values import read_values
+from geartrain.readers.values import key_record, read_values
 from geartrain.registry import Registration
 from geartrain.runtime import Context
 from geartrain.text import to_bytes, to_text
@@ -59,7 +59,8 @@ class KeyEventSource:
         records = []
         for (event, key), (kind, value) in zip(entries, found, strict=True):
             if arguments.key_types is None or kind in arguments.key_types:
-                records.append({"key": to_text(key), "value": value, "type": kind, "event": event})
+                record = (to_text(key), kind, value, event, deployment.dialect)
+                records.append(key_record(*record, reads_value=arguments.read_value))
         return records
 
     def position(self, entries: list[Any]) -> str:

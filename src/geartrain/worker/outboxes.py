@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from geartrain.builder.requests import KeysArguments
+from geartrain.config import Dialect
 from geartrain.keys import slot_of
 from geartrain.readers.entries import fields_of
-from geartrain.readers.values import encoded_value, has_value, read_values
+from geartrain.readers.values import encoded_value, has_value, key_record, read_values
 from geartrain.runtime import Context
 from geartrain.text import to_bytes
 from geartrain.wire import ClusterLink
@@ -55,15 +56,15 @@ class OutboxSource:
         assert isinstance(arguments, KeysArguments)  # noqa: S101 - a KeysReader has no others
         events = [fields_of(fields) for _, fields in entries]
         if not arguments.read_value:
-            return [_record(event, event["type"], None) for event in events]
+            return [_record(event, event["type"], None, deployment.dialect, reads_value=False) for event in events]
         now = [event for event in events if not _is_known(event, arguments)]
         read = iter(read_values(context.link, [event["key"] for event in now]) if now else ())
         if len(now) == len(events):
-            return [_record(event, *found) for event, found in zip(events, read, strict=True)]
+            return [_record(event, *found, deployment.dialect) for event, found in zip(events, read, strict=True)]
         return [
-            _record(event, event["type"], _captured(event))
+            _record(event, event["type"], _captured(event), deployment.dialect)
             if _is_known(event, arguments)
-            else _record(event, *next(read))
+            else _record(event, *next(read), deployment.dialect)
             for event in events
         ]
 
@@ -98,8 +99,8 @@ def _without_repetition(entries: list[Any]) -> list[Any]:
     return entries
 
 
-def _record(event: _Event, kind: str, value: Any) -> dict[str, Any]:
-    return {"key": event["key"], "value": value, "type": kind, "event": event["event"]}
+def _record(event: _Event, kind: str, value: Any, dialect: Dialect, *, reads_value: bool = True) -> dict[str, Any]:
+    return key_record(event["key"], kind, value, event["event"], dialect, reads_value=reads_value)
 
 
 def _is_known(event: _Event, arguments: KeysArguments) -> bool:

@@ -24,7 +24,7 @@ from geartrain.registry.executions import Executions, Kept, State, Yield
 from geartrain.registry.gearsconfig import GearsConfig
 from geartrain.resp3 import encode_array
 from geartrain.wire import Access, Endpoint, access
-from geartrain.worker.execution import explain
+from geartrain.worker.execution import errors_of
 from geartrain.worker.policy import backoff
 from geartrain.worker.seats import Running, Seat
 
@@ -55,12 +55,13 @@ class Recorder:
 
     Attributes:
         owner: the control lane on which executions can be aborted.
+        config: the settings, as they were at the last look.
     """
 
     def __init__(self, endpoint: Endpoint, worker: str) -> None:
-        self.owner = f"control:{worker}"
+        self.owner = f"control:worker:{worker}"
         self._endpoint = endpoint
-        self._config = GearsConfig()
+        self.config = GearsConfig()
         self._seats = threading.local()
         self._all_seats: list[Seat] = []
         self._journals: dict[str, deque[Running]] = {}
@@ -91,7 +92,7 @@ class Recorder:
             try:
                 self._journals[name].append(running)
             except KeyError:
-                limit = self._config.limits.per_registration
+                limit = self.config.limits.per_registration
                 self._journals.setdefault(name, deque(maxlen=limit)).append(running)
         self._waiting = True
 
@@ -174,8 +175,8 @@ class Recorder:
                 self._look_at(seat, running, clock, work)
 
     def _take(self, config: GearsConfig, work: _Work) -> None:
-        if config != self._config:
-            self._config = config
+        if config != self.config:
+            self.config = config
             work.executions.limits = config.limits
             for name, journal in list(self._journals.items()):
                 self._journals[name] = deque(journal, maxlen=config.limits.per_registration)
@@ -183,9 +184,9 @@ class Recorder:
     def _look_at(self, seat: Seat, running: Running, clock: float, work: _Work) -> None:
         if running.aborted:
             seat.abort(running)
-        elif self._config.max_idle and running.idle(clock) > self._config.max_idle:
+        elif self.config.max_idle and running.idle(clock) > self.config.max_idle:
             logger.warning("%s: an execution made no progress for %g s (ExecutionMaxIdleTime) and is aborted",
-                           running.deployment.registration.id, self._config.max_idle)  # fmt: skip
+                           running.deployment.registration.id, self.config.max_idle)  # fmt: skip
             seat.abort(running)
         if not running.id and clock - running.began > _LOOK and seat.show(running):
             running.id = work.executions.begin(self._kept(running, State.RUNNING))
@@ -213,7 +214,7 @@ class Recorder:
             work.executions.record([self._ended(running)])
 
     def _ended(self, running: Running) -> tuple[Kept, Yield]:
-        errors = _errors(running.error)
+        errors = [item.text(traceback=self.config.traceback) for item in errors_of(running.error)]
         state = State.ABORTED if isinstance(running.error, Aborted | ServerUnavailable) else State.DONE
         kept = replace(
             self._kept(running, state),
@@ -259,10 +260,3 @@ def _taken(journal: deque[Running]) -> list[Running]:
         while len(taken) < (journal.maxlen or 0):
             taken.append(journal.popleft())
     return taken
-
-
-def _errors(error: BaseException | None) -> list[str]:
-    if error is None:
-        return []
-    message, trace = explain(error)
-    return [trace or message]

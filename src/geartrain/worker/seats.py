@@ -4,16 +4,18 @@
                        └──abort: `Aborted` is raised in the thread──> leave ──> free
 
 The exception comes at any instruction up to the end of `leave`, and not behind it: under the seat's lock an execution
-either has left, and is not aborted any more, or its exception is taken back. `leave` swallows what comes while it runs,
-so whoever executes writes
+either has left, and is not aborted any more, or its exception is taken back. So whoever executes writes
 
     try:
-        seat.running = running
-        ...
-    except BaseException: ...
-    seat.leave()
+        try:
+            seat.running = running
+            ...
+        except BaseException: ...
+        seat.leave()
+    except Aborted:
+        seat.leave()
 
-with nothing between the two, and asks `running.aborted`. `with` takes a lock so that no exception can come between that
+and asks `running.aborted` then. `with` takes a lock so that no exception can come between that
 and the block (CPython looks for one at calls and at jumps backward). A thread that waits within C code (a `time.sleep`,
 another library's socket) gets the exception when that is over; waiting for the server's replies and for coroutines is
 ended by `Context.interrupt`.
@@ -77,7 +79,7 @@ class Running:
         self.duration = time.perf_counter() - self.began
         if self.aborted:
             # Whatever the user's code made of the exception: whoever asked was told that it is aborted.
-            self.results, self.error = (), Aborted("the execution was aborted")
+            self.results, self.error = (), Aborted("execution aborted")
 
     @property
     def shown_results(self) -> Sequence[Any]:
@@ -124,14 +126,15 @@ class Seat:
         self._lock = threading.Lock()
 
     def leave(self) -> None:
-        """The execution has ended; in its thread."""
-        try:
-            with self._lock:
-                running, self.running = self.running, None
-                if running is not None and running.aborted:
-                    _raise_in(self._thread, None)
-        except Aborted:
-            self.leave()
+        """The execution has ended; in its thread.
+
+        Raises:
+            Aborted: an abort came at the last moment, and `leave` is to be called again.
+        """
+        with self._lock:
+            running, self.running = self.running, None
+            if running is not None and running.aborted:
+                _raise_in(self._thread, None)
 
     def show(self, running: Running) -> bool:
         """It is to be kept while it runs; False where it has ended, and nobody knows that it was."""

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from geartrain.builder.requests import Mode
-from geartrain.errors import Aborted
+from geartrain.errors import Aborted, CommandError
 from geartrain.registry.statistics import Delta
-from geartrain.resp3 import Error, encode, encode_array
-from geartrain.runtime import Context, enter
-from geartrain.wire import Address, Endpoint, Topology, topology_of
+from geartrain.resp3 import Error, encode
+from geartrain.runtime import Context, Nobody, answering, enter
+from geartrain.wire import Address, Argument, ClusterLink, Endpoint, Link, Topology, topology_of
 from geartrain.wire.cluster import REGISTRY_SLOT
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.deployments import Deployments
-from geartrain.worker.execution import explain
+from geartrain.worker.execution import errors_of, explain
 from geartrain.worker.keeping import run
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.seats import Running
@@ -114,10 +114,14 @@ class Trigger:
         deployment = self._code.find(call.registration)
         if isinstance(deployment, str):
             return encode(Error(f"ERR {call.registration}: {deployment}"))
-        record: list[Any] = call.args[1:] if name_of(call.args[0]) in _COMMANDS else call.args
-        running = self._ended = self._execute(deployment, record)
-        error = running.error
-        return encode_array(running.shown_results) if error is None else encode(Error(_text(error)))
+        if name_of(call.args[0]) in _COMMANDS:
+            running = self._ended = self._execute(deployment, call.args[1:])
+            value: Any = running.shown_results
+        else:
+            with answering(HookedClient(self._context, self._link_of(self._primary), call.id)):
+                running = self._ended = self._execute(deployment, call.args)
+            value = _one(running.shown_results)
+        return encode(value if running.error is None else Error(self._text(running.error)))
 
     def answered(self) -> None:
         """As `Handler`: note the execution."""
@@ -127,23 +131,39 @@ class Trigger:
             self._counts.add(running, running.deployment.registration.pattern)
             self._recorder.soon()
 
+    def _text(self, error: BaseException) -> str:
+        """What the caller is told: the error of the first record, of which there is one."""
+        return errors_of(error)[0].text(traceback=self._recorder.config.traceback)
+
+    def _link_of(self, primary: Address) -> Link:
+        """The context's connection to the primary that has the caller."""
+        link = self._context.link
+        return link.nodes.at(primary) if isinstance(link, ClusterLink) else link
+
     def _execute(self, deployment: Deployment, record: list[Any]) -> Running:
         seat = self._recorder.seat()
-        context = self._context
-        running = Running(deployment, context)
+        running = Running(deployment, self._context)
         try:
-            seat.running = running
-            context.begin(deployment.pipeline, deployment.tail_calls)
-            context.stream = None
-            if context.cluster is not None:
-                context.cluster.home = self._home()
-                context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
-            run(running, [record])
-        except BaseException as raised:  # noqa: BLE001 - user code may raise anything, SystemExit too; the caller gets it
-            running.error = raised
-        seat.leave()
+            try:
+                seat.running = running
+                self._begin(deployment)
+                run(running, [record])
+            except BaseException as raised:  # noqa: BLE001 - user code may raise anything; the caller gets it
+                running.error = raised
+            seat.leave()
+        except Aborted:
+            seat.leave()
         running.end()
         return running
+
+    def _begin(self, deployment: Deployment) -> None:
+        """Prepare this thread for a call."""
+        context = self._context
+        context.begin(deployment.pipeline, deployment.tail_calls)
+        context.stream = None
+        if context.cluster is not None:
+            context.cluster.home = self._home()
+            context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
 
     def _home(self) -> int:
         """A slot of the shard that the call came from; the registry's where it has none (any more)."""
@@ -155,10 +175,35 @@ class Trigger:
         self._context.close()
 
 
-def _text(error: BaseException) -> str:
-    """What the caller is told."""
-    message, _ = explain(error)
-    return message
+def _one(results: Sequence[Any]) -> Any:
+    """What results are as the reply of a command that is hooked."""
+    if len(results) > 1:
+        return results
+    return results[0] if results else None
+
+
+class HookedClient(Nobody):
+    """The client whose command is hooked.
+
+    Args:
+        context: of the thread that executes.
+        link: its connection to the primary that has the client.
+        call: the id of its call.
+    """
+
+    def __init__(self, context: Context, link: Link, call: int) -> None:
+        super().__init__()
+        self._context = context
+        self._link = link
+        self._call = call
+
+    def call_next(self, args: tuple[Argument, ...]) -> Any:
+        """As `call_next` has it."""
+        self._context.flush()
+        try:
+            return self._link.call("GEARTRAIN.NEXT", self._call, *args)
+        except CommandError as error:
+            raise CommandError("call_next", error.reply) from None
 
 
 class Counted:

@@ -345,7 +345,7 @@ class Worker:
     def _streams(self, registration: Registration) -> Iterable[bytes] | None:
         if registration.reader is Reader.KEYS:
             return self._capture.streams(registration)
-        if registration.reader is Reader.COMMAND:
+        if registration.reader in {Reader.COMMAND, Reader.TIME}:
             return ()
         return self._discovery.streams(to_bytes(registration.pattern))
 

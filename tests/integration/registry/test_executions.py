@@ -58,7 +58,7 @@ def test_an_execution_is_kept_from_its_beginning_to_its_end(link):
 
 
 def test_an_execution_ends_once(link):
-    """What was aborted stays aborted, whatever its process says later."""
+    """What was aborted stays aborted, whatever its process says later; what it had given until then is kept."""
     executions = Executions(link)
     name = executions.begin(Kept())
     assert executions.abort(name)
@@ -66,6 +66,8 @@ def test_an_execution_ends_once(link):
     assert not executions.end(Kept(id=name, status=State.DONE), RESULTS)
     assert executions.get(name).status is State.ABORTED
     assert executions.results(name) == Yield()
+    assert executions.end(Kept(id=name, status=State.ABORTED, duration_us=5), RESULTS)
+    assert (executions.get(name).duration_us, executions.results(name)) == (5, RESULTS)
 
 
 def test_the_oldest_are_pushed_out(link):

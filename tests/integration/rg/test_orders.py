@@ -1,4 +1,4 @@
-"""Orders to a worker: `GEARTRAIN.CALL control:<worker> ...`, on the primary of the registry's slot."""
+"""Orders to a worker: `GEARTRAIN.CALL control:worker:<id> ...`, on the primary of the registry's slot."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_worker_says_that_it_lives(served):
     """And what it does not understand."""
     place = served
     place.register(GearsBuilder("StreamReader").foreach(lambda _: None), "s", dialect=GEARS)
-    lane = f"control:{place.start().id}"
+    lane = f"control:worker:{place.start().id}"
     assert order(place, lane, "ping") == "PONG"
     assert order(place, lane, "dance") == "ERR the order is neither ABORT <execution> nor PING"
 
@@ -65,7 +65,7 @@ def test_nobody_serves_the_lane_of_a_worker_that_has_stopped(served):
     place = served
     place.register(GearsBuilder("StreamReader").foreach(lambda _: None), "s", dialect=GEARS)
     worker = place.start()
-    lane = f"control:{worker.id}"
+    lane = f"control:worker:{worker.id}"
     order(place, lane, "PING")
     worker.stop()
 

@@ -13,9 +13,9 @@ from geartrain import Client, GearsBuilder, errors
 from geartrain.builder import KeysBuilder, KeysOnlyBuilder, PythonBuilder, StreamBuilder
 from geartrain.builder.stepping import Stepping
 from geartrain.client import Outcome, Partition, RegistrationDetails, RegistrationInfo, RunResult
-from geartrain.client.scripts import NAMES
 from geartrain.config import WorkerSettings
 from geartrain.registry import Execution, Submitted
+from geartrain.runtime.names import NAMES
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference"
 

@@ -8,7 +8,7 @@ import math
 import hiredis
 import pytest
 
-from geartrain.resp3 import NULL, Error, Status, encode, encode_array
+from geartrain.resp3 import NULL, Encoded, Error, Status, encode, encode_array
 
 
 def parsed(data):
@@ -87,6 +87,11 @@ def test_what_is_neither_is_sent_as_its_text():
     """And what has no text is sent nevertheless."""
     assert parsed(encode(3j)) == b"3j"
     assert b"ValueError" in encode(Bad())
+
+
+def test_what_is_encoded_stays_as_it_is():
+    """Results that were kept are answered so."""
+    assert encode([Encoded(b"*1\r\n:1\r\n"), 2]) == b"*2\r\n*1\r\n:1\r\n:2\r\n"
 
 
 def test_an_array_takes_any_iterable():

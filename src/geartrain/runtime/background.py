@@ -1,0 +1,179 @@
+"""The one event loop of this process for coroutines of the dialect redisgears-1.2, in a thread of its own.
+
+All coroutines of all executions run there, so they can hand each other results. The thread of an execution that waits
+for a coroutine lends it its context: what the coroutine executes goes over the execution's connection, while nobody
+else uses it. When the coroutine has ended, the context is taken back from whatever it has left running, which then uses
+one of the loop's own; so does what `runCoroutine` starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any
+
+from geartrain.errors import GeartrainError
+from geartrain.pipeline import Future
+
+if TYPE_CHECKING:
+    from geartrain.runtime.context import Surroundings
+
+logger = logging.getLogger("geartrain.script")
+
+_LOOK = 0.1
+"""Seconds after which a thread that waits looks up: it may have been told to end (an exception that is set from outside
+arrives only between two instructions)."""
+
+
+class Loan:
+    """A context that a coroutine may use; None as soon as it is taken back."""
+
+    __slots__ = ("context",)
+
+    def __init__(self, context: Surroundings) -> None:
+        self.context: Surroundings | None = context
+
+
+_loan: ContextVar[Loan | None] = ContextVar("geartrain_loan", default=None)
+_idle: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+def lent() -> Surroundings | None:
+    """The context that the running coroutine has borrowed; None: it has none, or this is no coroutine."""
+    loan = _loan.get() if is_loop() else None
+    return None if loan is None else loan.context
+
+
+def is_loop() -> bool:
+    """Whether this thread is the loop's."""
+    return threading.current_thread() is _loop.thread
+
+
+def while_waiting(manager: Callable[[], AbstractContextManager[None]]) -> None:
+    """Have `manager()` entered by every thread for as long as it waits for a coroutine or a future.
+
+    For whoever has only so many threads: another one may do their work meanwhile.
+    """
+    global _idle  # noqa: PLW0603 - one for each process, set when it starts
+    _idle = manager
+
+
+def wait_for(awaitable: Awaitable[Any], context: Surroundings) -> Any:
+    """Wait in this thread for a coroutine or a future; its result, or raises what it raised.
+
+    Raises:
+        GeartrainError: called on the loop's own thread, where it would wait for itself; or the coroutine was cancelled.
+    """
+    if is_loop():
+        _closed(awaitable)
+        raise GeartrainError(
+            "a step that waits (an `async def`, a future) was executed inside of a coroutine, which would wait for"
+            " itself: use `await` on what run() gives"
+        )
+    if isinstance(awaitable, Future):
+        with _idle():
+            return _result(awaitable)
+    loan = Loan(context)
+    task = _loop.start(_borrowing(awaitable, loan))
+    try:
+        with _idle():
+            return _result(task)
+    finally:
+        loan.context = None
+        task.cancel()
+
+
+def _result(future: Future | concurrent.futures.Future[Any]) -> Any:
+    while True:
+        try:
+            return future.result(_LOOK)
+        except TimeoutError:
+            if future.done():
+                raise
+        except concurrent.futures.CancelledError:
+            raise GeartrainError("the step's coroutine was cancelled") from None
+
+
+async def _borrowing(awaitable: Awaitable[Any], loan: Loan) -> Any:
+    _loan.set(loan)
+    return await awaitable
+
+
+def start(coroutine: Coroutine[Any, Any, Any], done: Future | None, delay: float) -> None:
+    """Run a coroutine on the loop after so many seconds; `done` is given what comes of it."""
+    _loop.start(_later(coroutine, done, delay))
+
+
+async def _later(coroutine: Coroutine[Any, Any, Any], done: Future | None, delay: float) -> None:
+    _loan.set(None)
+    if delay:
+        await asyncio.sleep(delay)
+    try:
+        result = await coroutine
+    except Exception as error:
+        if done is None:
+            logger.warning("a coroutine that runCoroutine() started raised: %s", error, exc_info=error)
+        else:
+            done.set_exception(error)
+    else:
+        if done is not None:
+            done.set_result(result)
+
+
+def _closed(awaitable: Awaitable[Any]) -> None:
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()
+
+
+class _Loop:
+    """The loop; it begins with the first coroutine, and ends with the process."""
+
+    def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+        """Run a coroutine with this thread's context variables; the future of its result."""
+        loop = self._running()
+        outcome: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        variables = copy_context()
+
+        def begin() -> None:
+            task = loop.create_task(coroutine, context=variables)
+            task.add_done_callback(lambda ended: _pass_on(ended, outcome))
+            outcome.add_done_callback(lambda _: loop.call_soon_threadsafe(task.cancel))
+
+        loop.call_soon_threadsafe(begin)
+        return outcome
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self.thread = threading.Thread(target=self._loop.run_forever, name="geartrain-async", daemon=True)
+                self.thread.start()
+            return self._loop
+
+
+def _pass_on(task: asyncio.Task[Any], outcome: concurrent.futures.Future[Any]) -> None:
+    if outcome.cancelled():
+        if not task.cancelled():
+            task.exception()
+        return
+    if task.cancelled():
+        outcome.cancel()
+        return
+    error = task.exception()
+    if error is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())
+
+
+_loop = _Loop()

@@ -1,0 +1,79 @@
+"""Servers with the module whose RG.* commands are served, and what clients see of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from geartrain.server import EmbeddedServer
+
+PATIENCE = 60
+"""Seconds that a command may take on a busy machine: processes start."""
+
+
+def client(server: EmbeddedServer, protocol: int = 2) -> redis.Redis:
+    """A client of redis-py, as users have it."""
+    return redis.Redis(port=server.port, protocol=protocol, decode_responses=True, socket_timeout=PATIENCE)
+
+
+@contextmanager
+def service(url: str, name: str = "tested") -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m geartrain.rg` for a server, without a worker beside it; killed after the block."""
+    env = {**os.environ, "GEARTRAIN_URL": url, "GEARTRAIN_WORKER_ID": name}
+    process = subprocess.Popen([sys.executable, "-u", "-P", "-m", "geartrain.rg"], env=env, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_served(r: redis.Redis) -> None:
+    """Wait until somebody takes the calls of both lanes."""
+
+    def answered() -> bool:
+        try:
+            return bool(r.execute_command("GEARTRAIN.CALL", "admin", "RG.PYSTATS")) and served(r, "script")
+        except redis.ResponseError:
+            return False
+
+    wait_for(answered, PATIENCE, "somebody serves RG.* commands")
+
+
+def served(r: redis.Redis, lane: str) -> bool:
+    """Whether somebody serves a lane."""
+    try:
+        r.execute_command("GEARTRAIN.CALL", lane, "RG.PYEXECUTE")
+    except redis.ResponseError as error:
+        return "nobody serves" not in str(error)
+    return True
+
+
+def pairs(flat: Any) -> dict[str, Any]:
+    """Alternating names and values as a dict."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def registrations(r: redis.Redis) -> list[dict[str, Any]]:
+    """What RG.DUMPREGISTRATIONS says, as dicts."""
+    found = [pairs(item) for item in r.execute_command("RG.DUMPREGISTRATIONS")]
+    return [item | {"RegistrationData": pairs(item["RegistrationData"])} for item in found]
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    try:
+        return [int(item) for item in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
