@@ -24,7 +24,7 @@ PATIENCE = 60
 
 def client(server: EmbeddedServer, protocol: int = 2) -> redis.Redis:
     """A client of redis-py, as users have it."""
-    return redis.Redis(port=server.port, protocol=protocol, decode_responses=True, socket_timeout=PATIENCE)
+    return redis.Redis(port=server.port or 0, protocol=protocol, decode_responses=True, socket_timeout=PATIENCE)
 
 
 @contextmanager

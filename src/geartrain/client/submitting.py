@@ -24,6 +24,8 @@ class SessionTerms:
         replaces: the name of another session, whose place the new one takes, or None: registrations that are in both go
             on where they were.
         empties: where nothing is registered, that too takes the place of the session that was there: it is removed.
+        requirements: the packages that it needs.
+        environment: of these requirements (`geartrain.environments`).
         user: the ACL user who registers; None: the one who is connected.
     """
 
@@ -31,6 +33,8 @@ class SessionTerms:
     upgrade: bool = True
     replaces: str | None = None
     empties: bool = False
+    requirements: tuple[str, ...] = ()
+    environment: str = ""
     user: str | None = None
 
     @property
@@ -49,14 +53,13 @@ def prepared(
         modules: that workers may lack.
         script: where they come from.
         terms: how they are submitted.
-        empties: where nothing is registered, that too takes the place of the session that was there: it is removed.
         user: the ACL user who registers.
 
     Raises:
         CodeError: something cannot be pickled.
     """
     codes = [Code(request.steps, request.on_registered) for request in host.requests.values()]
-    parcel = seal(host.outcome.session, codes, modules)
+    parcel = seal(host.outcome.session, codes, modules, terms.requirements)
     session = Session(
         name=host.outcome.session,
         version=0,
@@ -65,6 +68,8 @@ def prepared(
         dialect=host.dialect,
         script=script.path,
         description=terms.description,
+        requirements=terms.requirements,
+        environment=terms.environment,
     )
     return session, _records(host, session, user), parcel
 
@@ -84,6 +89,7 @@ def _records(host: SessionHost, session: Session, user: str) -> list[Registratio
             code_version=0,
             python=session.python,
             user=user,
+            environment=session.environment,
             convert=request.convert,
             collect=request.collect,
         )

@@ -43,6 +43,7 @@ def r(request, shared):
 
 
 def execute(r, script, *arguments):
+    """Run a script by RG.PYEXECUTE."""
     return r.execute_command("RG.PYEXECUTE", script, *arguments)
 
 
@@ -76,7 +77,7 @@ def test_an_error_is_the_list_of_its_traceback(r):
     assert "line 2, in f" in text
     assert text.endswith("'ValueError: no\\n']")
     r.execute_command("RG.CONFIGSET", "PythonAttemptTraceback", 0)
-    with pytest.raises(redis.ResponseError, match="^no$"):
+    with pytest.raises(redis.ResponseError, match=r"^no$"):
         execute(r, "raise ValueError('no')")
 
 
@@ -117,7 +118,7 @@ def test_the_dialect_geartrain_gives_the_results_of_all_runs(r):
 @pytest.mark.parametrize("ending", ["os._exit(3)", "os.kill(os.getpid(), 11)", "os.abort()"])
 def test_a_script_that_ends_its_process_is_an_error_for_its_client(r, ending):
     """The next one has a new process."""
-    with pytest.raises(redis.ResponseError, match="the script's process (ended with exit code 3|was killed by signal)"):
+    with pytest.raises(redis.ResponseError, match=r"process (ended with exit code 3|was killed by signal)"):
         execute(r, f"import os\n{ending}")
     assert execute(r, "x = 1") == "OK"
 
