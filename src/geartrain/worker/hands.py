@@ -33,7 +33,7 @@ class Hands:
 
     def mine(self) -> None:
         """This thread is one of them."""
-        _local.hands = self
+        while_waiting(self.waiting)
 
     def spare(self) -> bool:
         """Whether the calling thread, which has nothing to do, is too many, and must end now."""
@@ -60,25 +60,3 @@ class Hands:
         finally:
             with self._lock:
                 self._working += 1
-
-
-class _Local(threading.local):
-    hands: Hands | None = None
-
-
-_local = _Local()
-
-
-@contextmanager
-def _waiting() -> Iterator[None]:
-    hands = _local.hands
-    if hands is None:
-        yield
-        return
-    with hands.waiting():
-        yield
-
-
-def install() -> None:
-    """Have threads counted while they wait, for the rest of this process."""
-    while_waiting(_waiting)

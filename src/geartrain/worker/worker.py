@@ -36,7 +36,6 @@ from geartrain.registry import Registration, Snapshot, Store
 from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
 from geartrain.wire import Access, Endpoint, access, topology_of
-from geartrain.worker import hands
 from geartrain.worker.assignment import share
 from geartrain.worker.capture import Capture
 from geartrain.worker.committer import Committer
@@ -158,7 +157,6 @@ class Worker:
             that nobody else executes their batches until they have expired: this process should end before.
         """
         install(self._endpoint)
-        hands.install()
         for part in (self._pool, self._committer, self._discovery, self._tasks):
             part.start()
         failures = 0
@@ -249,7 +247,7 @@ class Worker:
             text = "%d executions still run after %g s; their batches will run again when their leases have expired"
             logger.warning(text, running, self._settings.stop_deadline)
         self._committer.stop(max(deadline, time.monotonic() + 1))
-        self._environments.wait(max(deadline, time.monotonic() + 1))
+        self._environments.wait(max(deadline, time.monotonic() + 1) + 1)
         self._quietly(lambda: self._reports.write([*self._ownership.everything(), *self._gears.counted()], now=True))
         self._quietly(self._ownership.release_all)
         self._quietly(lambda: self._note_removed(self._store.snapshot()))

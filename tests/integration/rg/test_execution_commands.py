@@ -101,7 +101,8 @@ def test_the_plan_has_the_documented_fields(r):
     r.execute_command("RG.GETRESULTSBLOCKING", name)
     found = plan(r, name, "SHARD")
     assert list(found) == [
-        "status", "shards_received", "shards_completed", "results", "errors", "total_duration", "read_duration", "steps",
+        "status", "shards_received", "shards_completed", "results", "errors",
+        "total_duration", "read_duration", "steps",
     ]  # fmt: skip
     assert (found["status"], found["results"], found["errors"]) == ("done", 0, 1)
     steps = [pairs(item) for item in found["steps"]]

@@ -11,10 +11,11 @@ import pytest
 from geartrain import GearsBuilder
 from geartrain.builder import Reader
 from geartrain.builder.stepping import Stepping
-from geartrain.client.scripts import NAMES
+from geartrain.runtime.names import NAMES
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = ROOT / "docs" / "howto" / "migrate-from-redisgears.md"
+READERS = [str(reader) for reader in Reader if reader is not Reader.TIME]
 WORDS = {"same", "different", "new", "not there"}
 
 
@@ -62,16 +63,17 @@ def steps():
 
 def arguments(verb):
     """The arguments that a method of the builders takes, of whatever reader."""
-    builders = {type(GearsBuilder(reader)) for reader in Reader}
+    builders = {type(GearsBuilder(reader)) for reader in READERS}
     methods = [getattr(builder, verb) for builder in builders]
     names = {item.name for method in methods for item in inspect.signature(method).parameters.values()}
-    return names - {"self", "args", "kwargs"}
+    others = {name for builder in builders for name in builder._old_names.get(verb, {})}
+    return (names | others) - {"self", "args", "kwargs"}
 
 
 TABLES = {
     "Commands": commands,
     "Configuration options": options,
-    "Readers": lambda: set(map(str, Reader)),
+    "Readers": lambda: set(READERS),
     "Steps": steps,
     "Arguments of register": lambda: arguments("register"),
     "Arguments of run": lambda: arguments("run"),

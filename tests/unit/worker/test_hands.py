@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import CancelledError
 
-from geartrain.runtime.background import _idle, while_waiting
-from geartrain.worker import hands
+import pytest
+
+from geartrain.runtime import background
 from geartrain.worker.hands import Hands
 
 
@@ -31,18 +33,19 @@ def test_as_many_are_started_as_wait(monkeypatch):
     assert [one.spare() for _ in range(3)] == [True, True, False]
 
 
-def test_threads_of_no_kind_are_not_counted():
-    """Scripts wait too."""
+def test_a_thread_that_waits_says_so_itself():
+    """When it has waited for a moment; threads of no kind are not counted."""
     started = []
     one = Hands(1, lambda: started.append(threading.current_thread().name))
-    before = _idle
-    hands.install()
-    try:
-        with hands._waiting():
-            assert started == []
-        thread = threading.Thread(target=lambda: (one.mine(), hands._waiting().__enter__()), name="mine")
+
+    def work(hands):
+        if hands is not None:
+            hands.mine()
+        with pytest.raises(CancelledError), background._threads.idle():
+            raise CancelledError
+
+    for name, hands in (("other", None), ("mine", one)):
+        thread = threading.Thread(target=work, args=(hands,), name=name)
         thread.start()
         thread.join()
-        assert started == ["mine"]
-    finally:
-        while_waiting(before)
+    assert started == ["mine"]
