@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from geartrain.builder.requests import Mode
+from geartrain.builder.requests import CommandArguments, Mode
+from geartrain.config import Dialect
 from geartrain.errors import Aborted, CommandError
 from geartrain.resp3 import Error, encode
 from geartrain.runtime import Context, Nobody, answering, enter
@@ -19,14 +20,11 @@ from geartrain.worker.execution import errors_of
 from geartrain.worker.keeping import run
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.seats import Running
-from geartrain.worker.serving import Call, name_of
+from geartrain.worker.serving import Call
 from geartrain.worker.triggercounts import Counts
 
 _PATIENCE = 5.0
 """Seconds that a call waits for code that is just being loaded."""
-
-_COMMANDS = (b"rg.trigger", b"rg.triggeronkey")
-"""Commands whose arguments are the record; of any other command, which is hooked, the whole command is."""
 
 
 class Code:
@@ -101,26 +99,33 @@ class Trigger:
         deployment = self._code.find(call.registration)
         if isinstance(deployment, str):
             return encode(Error(f"ERR {call.registration}: {deployment}"))
-        if name_of(call.args[0]) in _COMMANDS:
+        arguments = deployment.registration.arguments
+        if isinstance(arguments, CommandArguments) and arguments.hook is None:
             running = self._ended = self._execute(deployment, call.args[1:])
             value: Any = running.shown_results
         else:
             with answering(HookedClient(self._context, self._link_of(self._primary), call.id)):
                 running = self._ended = self._execute(deployment, call.args)
             value = _one(running.shown_results)
-        return encode(value if running.error is None else Error(self._text(running.error)))
+        return encode(value if running.error is None else Error(self._text(running.error, deployment.dialect)))
 
     def answered(self) -> None:
         """As `Handler`: note the execution."""
         running, self._ended = self._ended, None
         if running is not None:
-            self._recorder.ended(running)
+            if running.deployment.keeps:
+                self._recorder.ended(running)
+                self._recorder.soon()
             self._counts.add(running, running.deployment.registration.pattern)
-            self._recorder.soon()
 
-    def _text(self, error: BaseException) -> str:
+    def _text(self, error: BaseException, dialect: Dialect) -> str:
         """What the caller is told: the error of the first record, of which there is one."""
-        return errors_of(error)[0].text(traceback=self._recorder.config.traceback)
+        first = errors_of(error)[0]
+        if first.reply:
+            return first.reply
+        if dialect is Dialect.GEARTRAIN:
+            return f"ERR {first.message}"
+        return first.text(traceback=self._recorder.config.traceback)
 
     def _link_of(self, primary: Address) -> Link:
         """The context's connection to the primary that has the caller."""
@@ -144,9 +149,10 @@ class Trigger:
         return running
 
     def _begin(self, deployment: Deployment) -> None:
-        """Prepare this thread for a call."""
+        """Prepare this thread for a call; a pipeline begins by itself."""
         context = self._context
-        context.begin(deployment.pipeline, deployment.tail_calls)
+        # Whether it is a cluster is known from the first connection on.
+        _ = context.link
         context.stream = None
         if context.cluster is not None:
             context.cluster.home = self._home()

@@ -265,6 +265,29 @@ def test_registrations_of_commands_have_no_streams(served):
     assert worker.worker._ownership.open == {}
 
 
+def test_triggers_of_the_native_dialect_reply_too(served):
+    """Results with their types, errors as Geartrain has them; nothing is kept of them."""
+    place = served
+    name = place.register(commands().map(lambda x: 6 // int(x[1])), trigger="t")
+    place.start()
+    assert trigger(place, "t", "2") == [3]
+    with pytest.raises(CommandError, match=r"ERR step 1, map\(.* raised ZeroDivisionError"):
+        trigger(place, "t", "0")
+    place.wait_info(name, lambda info: (info.succeeded, info.failed) == (1, 1))
+    assert Executions(place.link).ids() == []
+
+
+def test_an_error_of_the_hooked_command_goes_to_the_client_as_it_is(served):
+    """Where the function does not catch it."""
+    place = served
+    place.register(commands().map(lambda x: call_next(*x[1:])), hook="incr", keyprefix="h", dialect=GEARS)
+    place.start()
+    place.link.call("SET", "h1", "text")
+    with pytest.raises(CommandError) as caught:
+        place.link.call("INCR", "h1")
+    assert caught.value.reply == "ERR value is not an integer or out of range"
+
+
 def test_a_hook_replies_in_the_place_of_the_command(served):
     """With one result as it is; `call_next` calls the original."""
     place = served
