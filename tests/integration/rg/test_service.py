@@ -112,7 +112,7 @@ def test_any_node_of_a_cluster_gives_results_of_all_shards(cluster_flavour, make
     )
     for number in range(30):
         shared.set(f"k:{number}", number)
-    nodes = [node for node in shared.get_primaries()]
+    nodes = list(shared.get_primaries())
     infos = []
     for node in nodes:
         with redis.Redis(port=node.port, decode_responses=True, socket_timeout=PATIENCE) as r:
