@@ -23,7 +23,8 @@ from geartrain.worker.deployments import Deployments
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.serving import Serving
 from geartrain.worker.timers import Timers
-from geartrain.worker.triggers import Counted, Triggers
+from geartrain.worker.triggercounts import Counted
+from geartrain.worker.triggers import Triggers
 
 
 class Gears:
