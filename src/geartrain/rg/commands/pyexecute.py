@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from geartrain.client import SessionTerms
+from geartrain.client.needs import needs_of
 from geartrain.config import Dialect
 from geartrain.errors import RgError
 from geartrain.registry.sequence import new_id
@@ -84,11 +85,16 @@ def task_of(call: Call, server: Server) -> Task:
     config = server.config
     dialect = _dialect(request.values.get("DIALECT"), config.dialect)
     session = request.values.get("ID") or _session(server, dialect)
+    needs = needs_of(
+        request.requirements, server.store.environments, reinstall="FORCE_REINSTALL_REQUIREMENTS" in request.flags
+    )
     terms = SessionTerms(
         description=request.values.get("DESCRIPTION"),
         upgrade="UPGRADE" in request.flags or (dialect is Dialect.GEARTRAIN and "ID" not in request.values),
         replaces=request.values.get("REPLACE_WITH"),
         empties=bool(request.flags & {"UPGRADE"}) or "REPLACE_WITH" in request.values,
+        requirements=needs.requirements,
+        environment=needs.environment,
         user=call.user,
     )
     # Before the script runs; it is checked again when it is submitted.
@@ -101,6 +107,7 @@ def task_of(call: Call, server: Server) -> Task:
         blocking="UNBLOCKING" not in request.flags,
         traceback=bool(config.number("PythonAttemptTraceback")),
         executions=(config.number("MaxExecutions"), config.number("MaxExecutionsPerRegistration")),
+        pip_idle=config.number("PythonInstallReqMaxIdleTime") / 1000,
         profile=bool(config.number("ProfileExecutions")),
     )
 
