@@ -5,11 +5,13 @@ from __future__ import annotations
 from geartrain.client.client import Client, session_name
 from geartrain.client.info import Partition, RegistrationDetails, RegistrationInfo
 from geartrain.client.lags import ShardLag
+from geartrain.client.needs import Needs, needs_of
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.client.submitting import SessionTerms
 
 __all__ = [
     "Client",
+    "Needs",
     "Outcome",
     "Partition",
     "RegistrationDetails",
@@ -17,5 +19,6 @@ __all__ = [
     "RunResult",
     "SessionTerms",
     "ShardLag",
+    "needs_of",
     "session_name",
 ]

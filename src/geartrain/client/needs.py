@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from geartrain.environments import environment_of, latest_of, new_salt, normalised
+from geartrain.errors import CommandError
 from geartrain.wire import Access, Shard
 
 _ASK = (
@@ -73,9 +74,11 @@ def lacking_in_server(link: Access, requirements: Iterable[str]) -> list[str] | 
 def _lacking(link: Access, shard: Shard, wanted: list[str]) -> list[str] | None:
     if not _LOCAL.match(str(shard.primary)):
         return None
-    told = re.search(
-        r"^geartrain_sync_executable:(.+?)\r?$", str(link.on(shard).call("INFO", "geartrain")), re.MULTILINE
-    )
+    try:
+        info = str(link.on(shard).call("INFO", "geartrain"))
+    except CommandError:
+        return None
+    told = re.search(r"^geartrain_sync_executable:(.+?)\r?$", info, re.MULTILINE)
     if told is None or not os.access(told[1], os.X_OK):
         return None
     try:

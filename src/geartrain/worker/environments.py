@@ -239,8 +239,16 @@ class _Keeper(threading.Thread):
                 if supervisor.wait_ready(0.1):
                     self.settled.set()
                     self._wake()
-            elif not self._ended.wait(_LOOK):
-                python_of(self._environment)
+            elif not self._ended.wait(_LOOK) and not self._is_there():
+                logger.warning("environment %s: it is gone, and made again", self._environment)
+                return
+
+    def _is_there(self) -> bool:
+        try:
+            python_of(self._environment)
+        except RequirementsError:
+            return False
+        return True
 
     def _log(self, event: Event) -> None:
         level = logging.WARNING if event.kind is Kind.DIED else logging.INFO

@@ -247,7 +247,7 @@ class Worker:
             text = "%d executions still run after %g s; their batches will run again when their leases have expired"
             logger.warning(text, running, self._settings.stop_deadline)
         self._committer.stop(max(deadline, time.monotonic() + 1))
-        self._environments.wait(max(deadline, time.monotonic() + 1))
+        self._environments.wait(max(deadline, time.monotonic() + 1) + 1)
         self._quietly(lambda: self._reports.write([*self._ownership.everything(), *self._gears.counted()], now=True))
         self._quietly(self._ownership.release_all)
         self._quietly(lambda: self._note_removed(self._store.snapshot()))

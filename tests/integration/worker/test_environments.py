@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,6 +128,18 @@ def test_a_process_that_dies_is_started_again(place):
     place.add("s")
     wait_for(lambda: place.link.call("LLEN", "seen") == 1, LONG)
     assert place.seen(1) != [f"1.0 {pid}"]
+
+
+def test_an_environment_that_was_deleted_is_made_again(place, monkeypatch):
+    """Whoever clears the cache of a worker that runs."""
+    monkeypatch.setattr("geartrain.worker.environments._LOOK", 0.1)
+    submit(place, "1.0")
+    place.begin()
+    (pid,) = wait_for(lambda: serving(place, "1.0"), LONG)
+    shutil.rmtree(os.environ["GEARTRAIN_ENVIRONMENTS"])
+    wait_for(lambda: serving(place, "1.0") - {pid}, LONG)
+    place.add("s")
+    assert place.seen(1)
 
 
 def test_several_workers_share_the_streams_of_an_environment(place):
