@@ -61,8 +61,6 @@ def command(
     tell_submitted(outcome, err=True)
     for result in outcome.results:
         click.echo(line(result))
-    for error in outcome.errors:
-        click.echo(line(error), err=True)
 
 
 def _standard_input(file: str | None) -> str:
