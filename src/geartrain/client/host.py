@@ -16,7 +16,7 @@ from geartrain.client.needs import Needs, lacking_in_server
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.config import Dialect
 from geartrain.environments import refuse_sync
-from geartrain.errors import ArgumentError, CommandError, NeedsModule, StepError
+from geartrain.errors import ArgumentError, CommandError, NeedsModule
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
 from geartrain.runs import Job, perform
@@ -37,6 +37,7 @@ class SessionHost:
     Attributes:
         requests: the registrations so far, by id; in redisgears-1.2 they get others when they are submitted.
         outcome: what the script did so far.
+        traceback: errors of single records are told with their tracebacks.
         collected: a `run()` that is to be executed when the script has ended.
     """
 
@@ -50,6 +51,7 @@ class SessionHost:
         needs: Needs | None = None,
     ) -> None:
         self.dialect = dialect
+        self.traceback = True
         self._needs = needs or Needs()
         self.collected: RunRequest | None = None
         self._on_run = on_run
@@ -122,12 +124,8 @@ class SessionHost:
 
     def finish(self) -> None:
         """Execute what was collected; raises as `run`. What a step raises is among the outcome's errors."""
-        if self.collected is None:
-            return
-        try:
+        if self.collected is not None:
             self._execute(self.collected)
-        except StepError as error:
-            self.outcome.errors.append(str(error.trace.splitlines(keepends=True)))
 
     def _execute(self, request: RunRequest) -> list[Any]:
         if self._on_run is not None:
@@ -137,7 +135,7 @@ class SessionHost:
             results, errors = distributed.run(request)
         else:
             results, errors = perform(Job(request, self.dialect), self._endpoint)
-        self.outcome.errors += [error.text() for error in errors]
+        self.outcome.errors += [error.text(traceback=self.traceback) for error in errors]
         self.outcome.runs.append(
             RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
         )
