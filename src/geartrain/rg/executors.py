@@ -13,7 +13,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -254,9 +253,3 @@ class Executors:
                 self._idle.setdefault(environment, []).append(executor)
         if not keep:
             executor.close()
-
-
-def own_python(environment: str) -> str:
-    """The interpreter of a script without requirements: this one."""
-    del environment
-    return sys.executable

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from geartrain.environments import python_of
 from geartrain.errors import GeartrainError, ServerUnavailable, message_of
 from geartrain.registry.executions import State, Yield
 from geartrain.resp3 import Error, Status, encode, encode_array
@@ -24,7 +25,7 @@ from geartrain.rg.calls import Answers, Calls, Taken
 from geartrain.rg.commands import HANDLERS
 from geartrain.rg.commands.pyexecute import task_of
 from geartrain.rg.config import Config
-from geartrain.rg.executors import Died, Executors, own_python
+from geartrain.rg.executors import Died, Executors
 from geartrain.rg.memory import Memory
 from geartrain.rg.messages import ABORTED
 from geartrain.rg.server import Server
@@ -56,7 +57,7 @@ class Service:
         self._control = f"control:{name}"
         with access(endpoint, "geartrain:rg") as link:
             threads = max(3, Config.read(link).number("ExecutionThreads"))
-        self._executors = Executors(endpoint.url, self._control, own_python)
+        self._executors = Executors(endpoint.url, self._control, python_of)
         self._memory = Memory(lambda: self._executors.pids)
         self._answers = Answers(endpoint)
         self._servers = threading.local()

@@ -6,6 +6,7 @@ import platform
 from collections import defaultdict
 from typing import Any
 
+from geartrain.environments import RequirementInfo, requirement_infos
 from geartrain.errors import RgError
 from geartrain.registry import Registration, Session
 from geartrain.rg.arguments import count, text, upper
@@ -30,11 +31,9 @@ def dump(call: Call, server: Server) -> list[Any]:
 
 
 def dump_requirements(call: Call, server: Server) -> list[Any]:
-    """What sessions require, and what of that is installed."""
+    """What was ever required, and what of that is installed on the machine of this worker."""
     count(call.args, 1, 1)
-    return [
-        _requirement(name) for name in sorted({item for one in server.store.sessions() for item in one.requirements})
-    ]
+    return [_requirement(info) for info in requirement_infos(server.store.environments())]
 
 
 def _options(call: Call) -> tuple[bool, set[str] | None]:
@@ -58,7 +57,7 @@ def _session(server: Server, session: Session, records: dict[str, Registration],
     if verbose:
         found = described(server, records, durations=True)
         registrations = [[*head, "ExecutionThreadPool", _POOL] for _, head in found]
-        requirements = [_requirement(item) for item in session.requirements]
+        requirements = [_requirement(info) for info in requirement_infos({session.environment: session.requirements})]
     return [
         "ID", session.name,
         "sessionDescription", session.description,
@@ -71,12 +70,12 @@ def _session(server: Server, session: Session, records: dict[str, Registration],
     ]  # fmt: skip
 
 
-def _requirement(name: str) -> list[Any]:
+def _requirement(info: RequirementInfo) -> list[Any]:
     return [
-        "GearReqVersion", 1,
-        "Name", name,
-        "IsDownloaded", "no",
-        "IsInstalled", "no",
+        "GearReqVersion", info.version,
+        "Name", info.name,
+        "IsDownloaded", "yes" if info.downloaded else "no",
+        "IsInstalled", "yes" if info.installed else "no",
         "CompiledOs", f"{platform.system().lower()}-{platform.machine()}",
-        "Wheels", [],
+        "Wheels", list(info.wheels),
     ]  # fmt: skip
