@@ -92,7 +92,7 @@ static RedisModuleCallReply *call_as(Function *function, const char *command, Re
     if (user == NULL) return NULL;
     RM_SetContextUser(function_ctx, user);
     errno = 0;
-    RedisModuleCallReply *reply = RM_Call(function_ctx, command, "!CEMv", argv, argc);
+    RedisModuleCallReply *reply = RM_Call(function_ctx, command, foreign_is_bound() ? "!CESMv" : "!CEMv", argv, argc);
     int number = errno;
     RM_SetContextUser(function_ctx, NULL);
     RM_FreeModuleUser(user);

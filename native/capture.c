@@ -15,7 +15,7 @@
 #include "subscription.h"
 #include "sync.h"
 
-enum { NAMES = 256, NAME_LENGTH = 64, SPARE_JOBS = 256, MOST_DEPTH = 8 };
+enum { NAMES = 256, NAME_LENGTH = 64, SPARE_JOBS = 256, MOST_DEPTH = 8, PAUSE_MS = 10 };
 
 static const char PREFIX[] = "geartrain:";
 
@@ -31,6 +31,7 @@ typedef struct Job {
     const char *name;         /* the same, as bytes */
     int owns_event;
     uint64_t link; /* of the client that waits for it, or 0 */
+    uint64_t unit; /* the hooked command that it comes from, or 0 */
 } Job;
 
 /* Names of events as strings of the server, made once: there are some dozens. */
@@ -210,8 +211,7 @@ static void append(RedisModuleCtx *ctx, Job *job) {
     if (link != NULL) RM_FreeString(NULL, link);
 }
 
-static void run_job(RedisModuleCtx *ctx, void *data) {
-    Job *job = data;
+static void execute_job(RedisModuleCtx *ctx, Job *job) {
     Hook *hook = job->hook;
     if (hook->dead) return;
     if (job->class == REDISMODULE_NOTIFY_KEY_MISS && api_writes_paused()) {
@@ -230,6 +230,31 @@ static void run_job(RedisModuleCtx *ctx, void *data) {
     uint64_t before = links_run(job->link);
     sync_event(ctx, hook, job->name, job->key, job->type);
     links_run(before);
+}
+
+static void on_timer(RedisModuleCtx *ctx, void *data) {
+    if (capture_active() && api_writes_paused()) {
+        RM_CreateTimer(ctx, PAUSE_MS, on_timer, data);
+        return;
+    }
+    if (capture_active()) execute_job(ctx, data);
+    free_job(data);
+}
+
+static void run_job(RedisModuleCtx *ctx, void *data) {
+    Job *job = data;
+    if (job->unit == 0 || job->unit != links_blocked_unit() || !slots_in_cluster(ctx)) {
+        execute_job(ctx, job);
+        return;
+    }
+    /* The job's client is blocked: see links.h. The server frees this one; a copy of it goes on. */
+    Job *later = new_job();
+    *later = *job;
+    later->key = RM_HoldString(NULL, job->key);
+    if (later->owns_event) later->event = RM_HoldString(NULL, job->event);
+    hook_hold(job->hook);
+    job->link = 0;
+    RM_CreateTimer(ctx, 0, on_timer, later);
 }
 
 /* -- events ------------------------------------------------------------------------------------------------------- */
@@ -311,6 +336,7 @@ static void note(Hook *hook, void *data) {
         .type = type_of(event),
         .depth = depth,
         .class = event->class,
+        .unit = links_unit(),
         .link = hook->commands.length > 0 ? links_expect(hook) : 0,
     };
     name_job(job, event);

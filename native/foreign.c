@@ -8,6 +8,8 @@
 
 enum { FEW = 16 };
 
+static int bound = FOREIGN_FREE;
+
 /* The command's first key, NULL where it has none; and whether there are others in other slots. */
 static RedisModuleString *first_key(RedisModuleCtx *ctx, const char *command, RedisModuleString **argv, size_t argc,
                                     int *several) {
@@ -31,12 +33,31 @@ static RedisModuleString *first_key(RedisModuleCtx *ctx, const char *command, Re
     return first;
 }
 
+int foreign_bind(int slot) {
+    int before = bound;
+    bound = slot;
+    return before;
+}
+
+int foreign_is_bound(void) {
+    return bound != FOREIGN_FREE;
+}
+
+/* Why a key is not one that calls are bound to, or NULL. */
+static const char *outside(const RedisModuleString *key) {
+    size_t length;
+    const char *bytes = RM_StringPtrLen(key, &length);
+    if (bound == FOREIGN_FREE || slots_of(bytes, length) == (unsigned)bound) return NULL;
+    return "CROSSSLOT in a cluster the function of a hooked command reaches the keys of that command's slot alone: give them the "
+           "same part in braces";
+}
+
 const char *foreign_several(RedisModuleCtx *ctx, const char *command, RedisModuleString **argv, size_t argc) {
-    static char text[160];
+    static char text[200];
     int several = 0;
-    if (!slots_in_cluster(ctx) || argc < 2) return NULL;
-    first_key(ctx, command, argv, argc, &several);
-    if (!several) return NULL;
+    if (!slots_in_cluster(ctx) || (argc < 2 && bound == FOREIGN_FREE)) return NULL;
+    const RedisModuleString *key = first_key(ctx, command, argv, argc, &several);
+    if (!several) return key != NULL ? outside(key) : NULL;
     snprintf(text, sizeof text, "CROSSSLOT the command's keys are in several slots of the cluster: give them one part in braces, "
                                 "as `{%s}`", slots_tag(ctx));
     return text;

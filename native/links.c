@@ -26,7 +26,7 @@ static const char NO_CLIENT[] = "Can not get command ctx";
 static Link *buckets[BUCKETS], *oldest, *youngest;
 static RedisModuleString *command; /* the original that runs now */
 static int may_link;
-static uint64_t present, running, last_id;
+static uint64_t present, running, last_id, unit, blocked_unit;
 static struct {
     unsigned long long made, overridden, late;
     long long waiting;
@@ -93,6 +93,7 @@ static void finish(Link *link) {
 void links_enter(RedisModuleString *name, int may_wait) {
     command = name;
     may_link = may_wait;
+    unit++;
     present = 0;
 }
 
@@ -102,6 +103,14 @@ uint64_t links_leave(void) {
     present = 0;
     Link *link = id != 0 ? *place_of(id) : NULL;
     return link != NULL ? id : 0;
+}
+
+uint64_t links_unit(void) {
+    return command != NULL ? unit : 0;
+}
+
+uint64_t links_blocked_unit(void) {
+    return blocked_unit;
 }
 
 int links_wants(const Hook *hook) {
@@ -167,6 +176,7 @@ int links_block(RedisModuleCtx *ctx, uint64_t id, RedisModuleCallReply *reply) {
     size_t length = 0;
     const char *bytes = RM_CallReplyProto(reply, &length);
     if (link->reply == NULL) keep(link, bytes, length);
+    blocked_unit = unit;
     link->client = RM_BlockClient(ctx, send_reply, NULL, free_link, 0);
     return REDISMODULE_OK;
 }

@@ -40,6 +40,12 @@ uint64_t links_leave(void);
 /* Whether the events that come now are those of a command that the hook names, or it names none. */
 int links_wants(const Hook *hook);
 
+/* Which command it is whose events come now, 0: none of ours; and the last one whose client was blocked. While that one's
+ * jobs run the server takes it for running still (foreign.h), so in a cluster they are to come later, from a timer: of what
+ * waits for clients the outbox entry is then not of one unit with the write. */
+uint64_t links_unit(void);
+uint64_t links_blocked_unit(void);
+
 /* An execution is to come because of an event that comes now: its link, or 0. */
 uint64_t links_expect(const Hook *hook);
 

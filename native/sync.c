@@ -14,6 +14,7 @@
 #include "capture.h"
 #include "commandcall.h"
 #include "events.h"
+#include "foreign.h"
 #include "functions.h"
 #include "python.h"
 #include "values.h"
@@ -231,6 +232,11 @@ void sync_event(RedisModuleCtx *ctx, Hook *hook, const char *event, RedisModuleS
 PyObject *sync_command(RedisModuleCtx *ctx, Hook *hook, RedisModuleString **argv, int argc, const char **error) {
     static char text[400];
     Function *function = hook->sync;
+    /* Loading has keys of its own: see foreign.h. */
+    if (function != NULL && function->state == FUNCTION_UNLOADED && foreign_is_bound()) {
+        *error = "TRYAGAIN the hook's function is being loaded";
+        return NULL;
+    }
     if (function != NULL && function->state == FUNCTION_UNLOADED) load(ctx, function);
     if (function == NULL || function->state != FUNCTION_LOADED || function->hook == NULL) {
         hook->dropped++;

@@ -20,6 +20,7 @@
 | `executions` | zset | execution id -> its number | `run()`, workers | with the last one |
 | `executions-of:<id>` | zset | those of one registration | workers | the same |
 | `execution:<execution>` | hash | status, results, errors, plan | `run()`, workers | pushed out by newer ones |
+| `timer:<id>` | string | who made a time event's last call, until the next is due | workers | by TTL |
 | `wake:<worker>` | stream | one entry that ends a blocking read | workers | at stop, or by TTL |
 | `tasks:<python>`, `...:<environment>` | list | parts of `run()` for a worker | `run()` | when taken, or by TTL |
 | `run:<run>` | hash | the pickled job of a `run()`, its signature | `run()` | at its end, or by TTL |
@@ -72,6 +73,7 @@ ENVIRONMENTS = _REGISTRY + b"environments"
 SEQUENCE = _REGISTRY + b"sequence"
 EXECUTIONS = _REGISTRY + b"executions"
 EXECUTION = _REGISTRY + b"execution:"
+TIMER = _REGISTRY + b"timer:"
 EXECUTIONS_OF = _REGISTRY + b"executions-of:"
 
 
@@ -118,6 +120,11 @@ def wake(worker: str) -> bytes:
 def run_tasks(python: str, environment: str = "") -> bytes:
     """What waits for workers of this minor version of Python, and of that environment."""
     return _REGISTRY + b"tasks:" + (f"{python}:{environment}" if environment else python).encode()
+
+
+def timer(registration: str) -> bytes:
+    """What is there for as long as the next call of a time event is not due."""
+    return TIMER + registration.encode()
 
 
 def run_job(run: str) -> bytes:

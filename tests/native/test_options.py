@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from geartrain.server import EmbeddedServer, find_module
@@ -95,7 +97,7 @@ def test_a_configuration_of_redisgears_is_taken_as_it_is(load):
 )
 def test_plugin_means_the_dialect_unless_it_is_said(load, arguments, dialect, workers):
     """With RedisGears' dialect a worker is kept unless `workers` says how many."""
-    _, link = load(arguments)
+    _, link = load(f"{arguments} python {sys.executable}")
     assert config(link)["dialect"] == dialect
     assert information(link, "geartrain")["geartrain_workers_wanted"] == workers
 

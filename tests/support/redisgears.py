@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import redis
 from support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from geartrain.server import EmbeddedServer
 
@@ -28,9 +28,9 @@ def client(server: EmbeddedServer, protocol: int = 2) -> redis.Redis:
 
 
 @contextmanager
-def service(url: str, name: str = "tested") -> Iterator[subprocess.Popen[bytes]]:
+def service(url: str, name: str = "tested", more: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m geartrain.rg` for a server, without a worker beside it; killed after the block."""
-    env = {**os.environ, "GEARTRAIN_URL": url, "GEARTRAIN_WORKER_ID": name}
+    env = {**os.environ, "GEARTRAIN_URL": url, "GEARTRAIN_WORKER_ID": name, **(more or {})}
     process = subprocess.Popen([sys.executable, "-u", "-P", "-m", "geartrain.rg"], env=env, stdin=subprocess.DEVNULL)
     try:
         yield process
@@ -73,7 +73,8 @@ def registrations(r: redis.Redis) -> list[dict[str, Any]]:
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started and that still run."""
-    try:
-        return [int(item) for item in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with suppress(OSError):
+            found += map(int, (thread / "children").read_text().split())
+    return found

@@ -235,7 +235,7 @@ def _last_error(statistics: Statistics, session: Session | None, hook: Hook | No
 
 
 def _lag(store: Store, record: Registration, hook: Hook | None) -> int | None:
-    if record.reader is Reader.COMMAND:
+    if record.reader in {Reader.COMMAND, Reader.TIME}:
         # Its callers wait; nothing else does.
         return None
     lags = lags_of(store, record.id)

@@ -51,7 +51,7 @@ class CommandFunction:
         self.id = deployment.registration.id
         self.database = Database(handle)
         self._handle = handle
-        self._pipeline = compile_pipeline(deployment.pipeline.steps)
+        self._pipeline = compile_pipeline(deployment.pipeline.steps, dialect=deployment.dialect, collects=False)
         self._tally = Tally(history)
         self._worker = worker
         self._convert = deployment.registration.convert

@@ -8,7 +8,7 @@ from typing import Any
 
 from geartrain.builder.steps import Kind, Step
 from geartrain.config import Dialect
-from geartrain.errors import ServerUnavailable, StepError
+from geartrain.errors import PauseRegistration, ServerUnavailable, StepError
 from geartrain.pipeline.collected import Collected, RecordError
 from geartrain.pipeline.concurrent import RecordFailed
 from geartrain.pipeline.context import NO_RECORD, Context
@@ -102,7 +102,9 @@ class Pipeline:
         errors: list[BaseException] = []
         results = self._guarded(records, context, errors.append)
         if errors:
-            raise errors[0] from errors[0].__cause__
+            # One that pauses the registration is not to be missed among others.
+            told = next((error for error in errors if isinstance(error.__cause__, PauseRegistration)), errors[0])
+            raise told from told.__cause__
         return results
 
     def _guarded(self, records: Iterable[Any], context: Context, take: Callable[[BaseException], object]) -> list[Any]:
@@ -148,6 +150,7 @@ def compile_pipeline(
     single: bool = False,
     dialect: Dialect = Dialect.GEARTRAIN,
     convert: bool = False,
+    collects: bool = True,
 ) -> Pipeline:
     """Compile steps to one callable over a batch.
 
@@ -161,15 +164,18 @@ def compile_pipeline(
         dialect: what the steps mean. In redisgears-1.2 the pipeline collects errors (unless `single`), a function of a
             step may return what is awaited, and some steps differ (`geartrain.pipeline.oldbarriers`).
         convert: a last step makes the results their `str`.
+        collects: False: also in redisgears-1.2 what a step raises ends the pipeline, and is raised by it.
     """
     steps = (*steps, Step(Kind.MAP, (str,))) if convert else tuple(steps)
     old = dialect is Dialect.REDISGEARS_1_2
-    collects = old and not single
+    collects = old and collects and not single
     placed = first_placed(steps) if collects and not discard else None
     since = placed if collects and not discard else 1
     own = own_functions(steps, targets, since=since)
     marked = marked_steps(steps, targets)
-    text, source = generate(own, discard=discard, marked=marked, single=single, old=old, placed=placed)
+    text, source = generate(
+        own, discard=discard, marked=marked, single=single, old=old, guarded=collects, placed=placed
+    )
     namespace = {**HELPERS, **source.bindings}
     exec(compile(text, PIPELINE_FILE, "exec"), namespace)  # noqa: S102  # our own text: names and numbers only
     calls = tail_calls(own, targets, since=since)

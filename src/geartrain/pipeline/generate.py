@@ -43,7 +43,7 @@ from geartrain.pipeline.barriers import Barrier
 from geartrain.pipeline.concurrent import concurrently
 from geartrain.pipeline.context import NO_RECORD
 from geartrain.pipeline.futures import AWAITED
-from geartrain.pipeline.operators import combined, flattened, kept, newcomer, pairs, reduced, zero_maker
+from geartrain.pipeline.operators import combined, flattened, kept, newcomer, pairs, raise_it, reduced, zero_maker
 from geartrain.pipeline.source import Place, Source
 from geartrain.pipeline.stages import Numbered, Stage, stages
 
@@ -52,7 +52,7 @@ NAME = "pipeline"
 HELPERS: Mapping[str, Any] = {
     function.__name__: function
     for function in (combined, concurrently, defaultdict, flattened, kept, newcomer, pairs, reduced)
-} | {"NO_RECORD": NO_RECORD, "awaited": AWAITED}
+} | {"NO_RECORD": NO_RECORD, "awaited": AWAITED, "failed": raise_it}
 """The globals of generated code."""
 
 
@@ -69,6 +69,7 @@ def generate(
     marked: Collection[int],
     single: bool = False,
     old: bool = False,
+    guarded: bool = False,
     placed: int | None = None,
 ) -> tuple[str, Source]:
     """The text of a function `pipeline(records, context)`, and its source with places and bindings.
@@ -78,16 +79,17 @@ def generate(
         discard: keep no results.
         marked: the numbers of the steps that set `context.at` before each call.
         single: it is `pipeline(record, context)` instead, which keeps no results and returns None.
-        old: as in RedisGears 1.2; unless `single`, it is `pipeline(records, context, failed)`.
+        old: as in RedisGears 1.2.
+        guarded: a record that fails is told to `failed`, of `pipeline(records, context, failed)`, and the others go on.
         placed: the number of the first step from which on each record gives just one result, the next one of all;
             `context.at` is told which. None: there is no such step.
     """
-    writer = _Writer(discard=discard or single, marked=marked, old=old, guarded=old and not single, placed=placed)
+    writer = _Writer(discard=discard or single, marked=marked, old=old, guarded=guarded, placed=placed)
     given = incoming = "record" if single else "records"
     for stage in stages(steps, old=old):
         incoming = writer.stage(stage, incoming)
     writer.source.line("return" if single else "return []" if discard else f"return {incoming}")
-    parameters = (given, "context", "failed") if old and not single else (given, "context")
+    parameters = (given, "context", "failed") if guarded else (given, "context")
     return writer.source.function(NAME, *parameters), writer.source
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 _IMMUTABLE = (int, float, complex, bool, str, bytes, type(None))
 
@@ -31,6 +31,11 @@ def combined(
 ) -> list[dict[str, Any]]:
     """Each group's one part, combined as the parts of several shards would be."""
     return [{"key": key, "value": combine(zero(), part)} for key, part in groups.items()]
+
+
+def raise_it(error: BaseException) -> NoReturn:
+    """What a failure does where nobody collects them."""
+    raise error
 
 
 def flattened(values: Iterable[Any]) -> list[Any]:

@@ -147,7 +147,7 @@ class Executions:
 
     def __init__(self, link: Access, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self._link = link
+        self.link = link
 
     def begin(self, execution: Kept) -> str:
         """Keep one that begins now; its id."""
@@ -157,11 +157,11 @@ class Executions:
         """Keep several, whatever their status; their ids (also of those that the bounds push out at once)."""
         ids: list[str] = []
         for start in range(0, len(executions), _AT_ONCE):
-            args: list[Argument] = [*self._bounds(), shard_id(self._link)]
+            args: list[Argument] = [*self._bounds(), shard_id(self.link)]
             for execution, given in executions[start : start + _AT_ONCE]:
                 fields = _fields(execution, given)
                 args += [execution.registration or "", len(fields) // 2, *fields]
-            ids += map(str, self._link.script(_RECORD, [keys.EXECUTIONS, keys.SEQUENCE], args))
+            ids += map(str, self.link.script(_RECORD, [keys.EXECUTIONS, keys.SEQUENCE], args))
         return ids
 
     def end(self, execution: Kept, given: Yield) -> bool:
@@ -175,16 +175,16 @@ class Executions:
         """
         noted = execution.status.value if execution.status is State.ABORTED else ""
         args = [*self._bounds(), execution.id, noted, *_fields(execution, given)]
-        return bool(self._link.script(_END, [keys.EXECUTIONS], args))
+        return bool(self.link.script(_END, [keys.EXECUTIONS], args))
 
     def abort(self, execution_id: str) -> bool:
         """Note that one was aborted, whose process cannot say so; False where it has ended, or is not kept."""
         args: list[Argument] = [*self._bounds(), execution_id, "", "status", State.ABORTED.value]
-        return bool(self._link.script(_END, [keys.EXECUTIONS], args))
+        return bool(self.link.script(_END, [keys.EXECUTIONS], args))
 
     def ids(self) -> list[str]:
         """All that are kept, the oldest first."""
-        return list(map(str, self._link.call("ZRANGE", keys.EXECUTIONS, 0, -1)))
+        return list(map(str, self.link.call("ZRANGE", keys.EXECUTIONS, 0, -1)))
 
     def all(self) -> list[Kept]:
         """All that are kept, the oldest first."""
@@ -193,7 +193,7 @@ class Executions:
     def several(self, ids: Iterable[str]) -> list[Kept | None]:
         """Those with these ids; None for each that is not kept."""
         ids = list(ids)
-        replies = self._link.pipeline([("HMGET", keys.execution(item), *_NAMES) for item in ids])
+        replies = self.link.pipeline([("HMGET", keys.execution(item), *_NAMES) for item in ids])
         return [_kept(item, _checked(reply)) for item, reply in zip(ids, replies, strict=True)]
 
     def get(self, execution_id: str) -> Kept | None:
@@ -202,13 +202,13 @@ class Executions:
 
     def results(self, execution_id: str) -> Yield | None:
         """What one has given so far; None where it is not kept."""
-        results, errors = self._link.call("HMGET", keys.execution(execution_id), "result_blob", "error_blob")
+        results, errors = self.link.call("HMGET", keys.execution(execution_id), "result_blob", "error_blob")
         return None if results is None or errors is None else Yield(to_bytes(results), to_bytes(errors))
 
     def drop(self, execution_id: str) -> State | None:
         """Keep one no longer, if it has ended; the status that it had, None where it is not kept."""
         args: list[Argument] = [keys.EXECUTION, keys.EXECUTIONS_OF, execution_id]
-        status = self._link.script(_DISCARD, [keys.EXECUTIONS], args)
+        status = self.link.script(_DISCARD, [keys.EXECUTIONS], args)
         return None if status is None else State(status)
 
     def _bounds(self) -> list[Argument]:

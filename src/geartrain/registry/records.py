@@ -96,7 +96,7 @@ class Registration:
 
     def delivery(self, *, hooked: bool) -> Delivery:
         """What is promised for its events; `hooked`: the server module captures them."""
-        if self.reader is Reader.COMMAND:
+        if self.reader in {Reader.COMMAND, Reader.TIME}:
             return Delivery.AT_MOST_ONCE
         return Delivery.AT_LEAST_ONCE if hooked or self.reader is Reader.STREAM else Delivery.BEST_EFFORT
 

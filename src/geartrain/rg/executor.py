@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import time
+from cProfile import Profile
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -23,9 +24,11 @@ from geartrain.builder import Step
 from geartrain.client import Client, Outcome
 from geartrain.config import URL_VARIABLE, Dialect
 from geartrain.errors import Aborted, GeartrainError, ScriptError, message_of
+from geartrain.registry import profiles
 from geartrain.registry.executions import Executions, Kept, Limits, State, Yield, plan_of
 from geartrain.resp3 import Error, Status, encode, encode_array
 from geartrain.rg.messages import ABORTED, FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
+from geartrain.runtime import names
 from geartrain.wire import access
 
 logger = logging.getLogger("geartrain.rg")
@@ -129,6 +132,7 @@ class _Run:
         self._executions = executions
         self._executions.limits = Limits(*task.executions)
         self._kept: Kept | None = None
+        self._profile = Profile() if task.profile else None
         self._clock = time.perf_counter()
 
     def run(self) -> bytes | None:
@@ -165,6 +169,8 @@ class _Run:
                     on_run=lambda request: self._begin(request.steps),
                 )
             finally:
+                if self._profile is not None:
+                    self._profile.disable()
                 self._executor.ends()
         except BaseException as error:  # noqa: BLE001 - user code may raise anything
             return None, error
@@ -176,6 +182,8 @@ class _Run:
         self._clock = time.perf_counter()
         kept = Kept(session=self._task.session, owner=self._executor.owner, started=time.time(), steps=plan_of(steps))
         self._kept = replace(kept, id=self._executions.begin(kept))
+        if self._profile is not None:
+            self._profile.enable()
         self._executor.begins(self._kept.id, answer=not self._task.blocking)
 
     def _given(self, outcome: Outcome | None, error: BaseException | None) -> Yield:
@@ -203,6 +211,8 @@ class _Run:
         )
         try:
             self._executions.end(ended, given)
+            if self._profile is not None:
+                profiles.add(self._executions.link, kept.session, self._profile)
         except GeartrainError as error:
             logger.warning("the execution %s is not kept: %s", kept.id, error)
 
@@ -218,6 +228,7 @@ def main() -> None:
     """Run tasks until the service has ended."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s executor: %(message)s")
     logging.getLogger("geartrain").setLevel(logging.INFO)
+    names.install()
     # Taken out: what user code starts is no executor.
     connection = Connection(int(os.environ.pop(FD_VARIABLE)))
     Executor(os.environ[URL_VARIABLE], connection, os.environ.pop(OWNER_VARIABLE)).run()

@@ -21,6 +21,7 @@ from multiprocessing.connection import Pipe
 from typing import Any
 
 from geartrain.config import URL_VARIABLE
+from geartrain.environments import python_of
 from geartrain.rg.messages import FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
 from geartrain.worker.child import ending
 
@@ -34,9 +35,6 @@ _PATIENCE = 2.0
 
 _LOOK = 0.5
 """Seconds between two looks whether a silent process still runs."""
-
-PythonOf = Callable[[str], str]
-"""The interpreter of an environment."""
 
 
 class Died(Exception):
@@ -168,13 +166,11 @@ class Executors:
     Args:
         url: the server.
         owner: the control lane on which executions can be aborted.
-        python_of: gives the interpreter of an environment; called in the thread that waits for it.
     """
 
-    def __init__(self, url: str, owner: str, python_of: PythonOf) -> None:
+    def __init__(self, url: str, owner: str) -> None:
         self._url = url
         self._owner = owner
-        self._python_of = python_of
         self._lock = threading.Lock()
         self._idle: dict[str, list[Executor]] = {}
         self._busy: dict[Executor, str] = {}
@@ -186,7 +182,7 @@ class Executors:
         Raises:
             Died: as `Executor.run`.
         """
-        executor = self._take(task.environment)
+        executor = self._take(task.terms.environment)
         try:
             executor.run(task, answer)
         finally:
@@ -239,7 +235,7 @@ class Executors:
                 if executor.alive:
                     self._busy[executor] = environment
                     return executor
-        executor = Executor(self._python_of(environment), self._url, self._owner)
+        executor = Executor(python_of(environment), self._url, self._owner)
         with self._lock:
             self._busy[executor] = environment
         return executor

@@ -37,10 +37,10 @@ class Task:
         session: the name of its session.
         dialect: its dialect.
         terms: how its session is submitted.
-        environment: of its requirements; '' where it has none.
         blocking: its client waits for the results; otherwise for the id of the execution.
         traceback: an error that it raises is answered with its traceback.
         executions: how many executions are kept: all together, of one registration.
+        pip_idle: seconds that pip may make no progress, where an environment is made.
         profile: what it executes is profiled.
     """
 
@@ -48,10 +48,10 @@ class Task:
     session: str
     dialect: Dialect
     terms: SessionTerms
-    environment: str = ""
     blocking: bool = True
     traceback: bool = True
     executions: tuple[int, int] = (1000, 100)
+    pip_idle: float = 30.0
     profile: bool = False
 
 

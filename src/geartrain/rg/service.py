@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from geartrain.environments import python_of
+from geartrain.environments import Cancelled, make
 from geartrain.errors import GeartrainError, ServerUnavailable, message_of
 from geartrain.registry.executions import State, Yield
 from geartrain.resp3 import Error, Status, encode, encode_array
@@ -57,7 +57,7 @@ class Service:
         self._control = f"control:{name}"
         with access(endpoint, "geartrain:rg") as link:
             threads = max(3, Config.read(link).number("ExecutionThreads"))
-        self._executors = Executors(endpoint.url, self._control, python_of)
+        self._executors = Executors(endpoint.url, self._control)
         self._memory = Memory(lambda: self._executors.pids)
         self._answers = Answers(endpoint)
         self._servers = threading.local()
@@ -136,6 +136,14 @@ class Service:
     def _run(self, taken: Taken, answer: Callable[[bytes], None]) -> Error | None:
         """Run a script; the error that its client is to be told, if it was not answered."""
         task = task_of(taken.call, self._server(taken))
+        if task.terms.environment:
+            self._server(taken).store.note_environment(task.terms.environment, task.terms.requirements)
+            make(
+                task.terms.environment,
+                task.terms.requirements,
+                max_idle=task.pip_idle,
+                cancelled=self._stopping.is_set,
+            )
         try:
             self._executors.run(task, answer)
         except Died as death:
@@ -222,6 +230,8 @@ def _answer(handled: Callable[[], Any]) -> Any:
         return Error(f"ERR the server cannot be reached from the worker: {error}")
     except GeartrainError as error:
         return Error(f"ERR {error}")
+    except Cancelled:
+        return Error("ERR the worker ends, and the packages are not installed yet")
     except Exception as error:
         logger.exception("a bug in Geartrain, please report it")
         return Error(f"ERR internal error: {type(error).__name__}: {message_of(error)}; the worker's log says more")

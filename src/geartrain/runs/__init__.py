@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from geartrain.runs.delegation import Delegation, Failed, NotDone, Refused, Why
 from geartrain.runs.job import Job, Share, Stopped, perform, surroundings, through
+from geartrain.runs.nested import StepHost
 from geartrain.runs.tickets import Reply, Ticket
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Refused",
     "Reply",
     "Share",
+    "StepHost",
     "Stopped",
     "Ticket",
     "Why",

@@ -6,9 +6,9 @@ that has taken a call or a linked event (`answering`).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from geartrain.errors import GeartrainError
@@ -48,31 +48,29 @@ class Nobody:
         raise GeartrainError(self._why)
 
 
-class _Callers(threading.local):
-    """One for each thread; `default` is for all that have none."""
-
-    default: Caller = Nobody()
-
-    def __init__(self) -> None:
-        self.present = self.default
-
-
-_callers = _Callers()
+_everybodys: Caller = Nobody()
+_present: ContextVar[Caller | None] = ContextVar("geartrain_caller", default=None)
+"""One for each thread; a coroutine of a step has that of the step's thread."""
 
 
 def answer_through(caller: Caller) -> None:
-    """Make `caller` that of this thread, and of those that begin later, for good."""
-    _Callers.default = _callers.present = caller
+    """Make `caller` that of all threads that have none of their own, for good."""
+    global _everybodys  # noqa: PLW0603 - one for each process, set when it starts
+    _everybodys = caller
 
 
 @contextmanager
 def answering(caller: Caller) -> Iterator[None]:
     """Make `caller` this thread's for a block."""
-    before, _callers.present = _callers.present, caller
+    token = _present.set(caller)
     try:
         yield
     finally:
-        _callers.present = before
+        _present.reset(token)
+
+
+def _caller() -> Caller:
+    return _present.get() or _everybodys
 
 
 def call_next(*args: Argument) -> Any:
@@ -88,7 +86,7 @@ def call_next(*args: Argument) -> Any:
         CommandError: the reply is an error; where the function does not catch it, the client gets just that error.
         GeartrainError: the running function hooks no command.
     """
-    return _callers.present.call_next(args)
+    return _caller().call_next(args)
 
 
 def override_reply(reply: Any) -> None:
@@ -101,7 +99,7 @@ def override_reply(reply: Any) -> None:
         GeartrainError: no client waits for this execution (its command came within MULTI or a script, it has gone), or
             its reply has been overridden already: each command's can be once.
     """
-    _callers.present.override(encode(_marked(reply)))
+    _caller().override(encode(_marked(reply)))
 
 
 def _marked(reply: Any) -> Any:

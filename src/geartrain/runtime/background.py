@@ -40,7 +40,13 @@ class Loan:
 
 
 _loan: ContextVar[Loan | None] = ContextVar("geartrain_loan", default=None)
-_idle: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+class _Threads(threading.local):
+    idle: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+_threads = _Threads()
 
 
 def lent() -> Surroundings | None:
@@ -55,12 +61,11 @@ def is_loop() -> bool:
 
 
 def while_waiting(manager: Callable[[], AbstractContextManager[None]]) -> None:
-    """Have `manager()` entered by every thread for as long as it waits for a coroutine or a future.
+    """Have `manager()` entered by this thread whenever it waits for a coroutine or a future for longer than 0.1 s.
 
-    For whoever has only so many threads: another one may do their work meanwhile.
+    For whoever has only so many threads: another one may do its work meanwhile.
     """
-    global _idle  # noqa: PLW0603 - one for each process, set when it starts
-    _idle = manager
+    _threads.idle = manager
 
 
 def wait_for(awaitable: Awaitable[Any], context: Surroundings) -> Any:
@@ -76,27 +81,36 @@ def wait_for(awaitable: Awaitable[Any], context: Surroundings) -> Any:
             " itself: use `await` on what run() gives"
         )
     if isinstance(awaitable, Future):
-        with _idle():
-            return _result(awaitable)
+        return _result(awaitable)
     loan = Loan(context)
     task = _loop.start(_borrowing(awaitable, loan))
     try:
-        with _idle():
-            return _result(task)
+        return _result(task)
     finally:
         loan.context = None
         task.cancel()
 
 
 def _result(future: Future | concurrent.futures.Future[Any]) -> Any:
-    while True:
-        try:
-            return future.result(_LOOK)
-        except TimeoutError:
-            if future.done():
-                raise
-        except concurrent.futures.CancelledError:
-            raise GeartrainError("the step's coroutine was cancelled") from None
+    try:
+        if not _has_come(future):
+            with _threads.idle():
+                while not _has_come(future):
+                    pass
+        return future.result()
+    except concurrent.futures.CancelledError:
+        raise GeartrainError("the step's coroutine was cancelled") from None
+
+
+def _has_come(future: Future | concurrent.futures.Future[Any]) -> bool:
+    """Whether there is a result, or an error, within a moment."""
+    try:
+        future.result(_LOOK)
+    except concurrent.futures.CancelledError:
+        return True
+    except Exception:  # noqa: BLE001 - it is raised by whoever asks for the result; or there is none yet
+        return future.done()
+    return True
 
 
 async def _borrowing(awaitable: Awaitable[Any], loan: Loan) -> Any:

@@ -154,6 +154,11 @@ class Context:
         self._runner: asyncio.Runner | None = None
 
     @property
+    def endpoint(self) -> Endpoint:
+        """Where commands go."""
+        return self._endpoint
+
+    @property
     def link(self) -> Access:
         """The connection, or the connections to all shards."""
         return self._link if self._link is not None else self._make_link()

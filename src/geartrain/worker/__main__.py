@@ -58,7 +58,9 @@ def main() -> int:
         _log_as(worker.id)
         service = Service(endpoint, settings)
         _stop_on_signals(worker, service, settings.stop_deadline + GRACE / 2)
-        service.start()
+        if not environment:
+            # An environment's worker is the child of another one, which has a service.
+            service.start()
         running = worker.run()
         service.stop(GRACE / 2)
     except GeartrainError as error:

@@ -2,6 +2,7 @@
 
     recorder     takes executions to the registry                                        (recorder)
     triggers     a few threads for each primary: CommandReader registrations             (triggers)
+    timers       time events                                                             (timers)
     control      orders to this process, on the primary of the registry's slot           (control)
 
 Nothing of it starts before there is such a registration.
@@ -21,6 +22,7 @@ from geartrain.worker.control import Control
 from geartrain.worker.deployments import Deployments
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.serving import Serving
+from geartrain.worker.timers import Timers
 from geartrain.worker.triggers import Counted, Triggers
 
 
@@ -46,6 +48,7 @@ class Gears:
         self._topology = topology_of(endpoint)
         self._deployments = deployments
         self._triggers = Triggers(endpoint, worker, deployments, self.recorder, missing, history)
+        self._timers = Timers(endpoint, worker, history)
         self._control: Serving | None = None
         self._controlled: Address | None = None
 
@@ -53,6 +56,7 @@ class Gears:
         """The registry has changed."""
         self.recorder.forget(snapshot.registrations)
         self._triggers.counts.forget(snapshot.registrations)
+        self._timers.follow(self._deployments.current)
         self.look_at_shards()
 
     def look_at_shards(self) -> None:
@@ -64,19 +68,20 @@ class Gears:
     def loaded(self) -> None:
         """What runs here is something else now, or cannot run."""
         self._triggers.changed()
+        self._timers.follow(self._deployments.current)
         if any(item.keeps for item in self._deployments.current.values()):
             self.recorder.start()
             self._serve_control()
 
     def counted(self) -> Iterable[Counted]:
         """What there is for the statistics of registrations that have no partitions."""
-        return self._triggers.counts.all()
+        return [*self._triggers.counts.all(), *self._timers.counted()]
 
     def stop(self, deadline: float) -> int:
-        """End what has begun, and keep what has ended; how many triggers still run at a time of `time.monotonic`."""
+        """End what has begun, and keep what has ended; how many executions still run at a time of `time.monotonic`."""
         if self._control is not None:
             self._control.request_stop()
-        running = self._triggers.stop(deadline)
+        running = self._triggers.stop(deadline) + self._timers.stop(deadline)
         if self._control is not None:
             self._control.join(deadline)
         self.recorder.stop(max(deadline, time.monotonic() + 1))

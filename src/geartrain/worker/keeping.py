@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from geartrain.builder import hosted
 from geartrain.errors import Aborted, ServerUnavailable
+from geartrain.runs import StepHost
 from geartrain.runtime import Context, collect
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import RecordsFailed, Source, bind
@@ -50,8 +52,9 @@ def execute_kept(
 def run(running: Running, records: list[Any]) -> None:
     """Run records through the pipeline, to their last effect."""
     running.records = iter(records)
-    deployment = running.deployment
-    results, errors = collect(deployment.pipeline, deployment.tail_calls, running.records, running.context)
+    deployment, context = running.deployment, running.context
+    with hosted(StepHost(context.endpoint, deployment.dialect)):
+        results, errors = collect(deployment.pipeline, deployment.tail_calls, running.records, context)
     running.results = results
     if errors:
         running.error = RecordsFailed(errors)

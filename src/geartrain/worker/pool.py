@@ -6,11 +6,12 @@ import heapq
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Protocol
 
-from geartrain.runtime import Context, enter
+from geartrain.runtime import Context, enter, while_waiting
 from geartrain.wire import Endpoint
 
 logger = logging.getLogger("geartrain.worker")
@@ -27,7 +28,7 @@ class Task(Protocol):
 
 
 class Pool:
-    """A fixed number of threads.
+    """A fixed number of threads; those that wait for what a function awaits are not counted.
 
     Args:
         endpoint: where the executions' commands go.
@@ -43,9 +44,10 @@ class Pool:
         self._numbers = count(1)
         self._stopping = False
         self._threads = [
-            threading.Thread(target=self._run, args=(endpoint, number), name=f"geartrain-exec-{number}", daemon=True)
+            threading.Thread(target=self._run, args=(number,), name=f"geartrain-exec-{number}", daemon=True)
             for number in range(threads)
         ]
+        self._endpoint = endpoint
 
     def start(self) -> None:
         """Start the threads."""
@@ -72,15 +74,34 @@ class Pool:
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
-        for thread in self._threads:
+        threads = self._threads
+        for thread in threads:
             thread.join(max(0.0, deadline - self._clock()))
-        return not any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in threads)
 
-    def _run(self, endpoint: Endpoint, number: int) -> None:
-        context = Context(endpoint, f"geartrain:exec-{number}")
-        enter(context)
+    @contextmanager
+    def _lending(self) -> Iterator[None]:
+        """While a thread waits for what a function awaits, another one takes its place."""
+        leave = threading.Event()
+        number = f"{threading.current_thread().name.rpartition('-')[2]}b"
+        thread = threading.Thread(target=self._run, args=(number, leave), name=f"geartrain-exec-{number}", daemon=True)
+        with self._condition:
+            # Those that have left are not waited for.
+            self._threads = [*(item for item in self._threads if item.is_alive()), thread]
+            thread.start()
         try:
-            while (task := self._next()) is not None:
+            yield
+        finally:
+            leave.set()
+            with self._condition:
+                self._condition.notify_all()
+
+    def _run(self, number: object, leave: threading.Event | None = None) -> None:
+        context = Context(self._endpoint, f"geartrain:exec-{number}")
+        enter(context)
+        while_waiting(self._lending)
+        try:
+            while (task := self._next(leave)) is not None:
                 task.work(context)
         except BaseException:
             logger.critical("an execution thread ended: this is a bug in Geartrain", exc_info=True)
@@ -88,9 +109,9 @@ class Pool:
         finally:
             context.close()
 
-    def _next(self) -> Task | None:
+    def _next(self, leave: threading.Event | None) -> Task | None:
         with self._condition:
-            while not self._stopping:
+            while not self._stopping and not (leave is not None and leave.is_set()):
                 wait = self._fire_timers()
                 if self._ready:
                     return self._ready.popleft()

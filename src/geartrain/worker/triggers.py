@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from geartrain.builder.requests import Mode
 from geartrain.errors import Aborted, CommandError
 from geartrain.registry.statistics import Delta
 from geartrain.resp3 import Error, encode
-from geartrain.runtime import Context, Nobody, answering, enter
+from geartrain.runtime import Context, Nobody, answering, enter, while_waiting
 from geartrain.wire import Address, Argument, ClusterLink, Endpoint, Link, Topology, topology_of
 from geartrain.wire.cluster import REGISTRY_SLOT
 from geartrain.worker.deployment import Deployment
@@ -295,6 +298,8 @@ class Triggers:
         self.counts = Counts(history)
         self._threads: dict[Address, list[Serving]] = {}
         self._leaving: list[Serving] = []
+        self._spare: deque[Serving] = deque()  # from the threads that had lent their place
+        self._numbers = count(THREADS + 1)
 
     def changed(self) -> None:
         """Something has been loaded, or could not be."""
@@ -311,13 +316,19 @@ class Triggers:
             self._leave(primary)
         for primary in primaries - self._threads.keys():
             self._threads[primary] = [self._start(primary, number) for number in range(1, THREADS + 1)]
+        self._take_spare()
         self._leaving = [item for item in self._leaving if not item.join(0)]
 
     def stop(self, deadline: float) -> int:
         """Answer what was taken; how many calls are still executed at a time of `time.monotonic`."""
         for primary in list(self._threads):
             self._leave(primary)
+        self._take_spare()
         return sum(not item.join(deadline) for item in self._leaving)
+
+    def _take_spare(self) -> None:
+        while self._spare:
+            self._leaving.append(self._spare.popleft())
 
     def _leave(self, primary: Address) -> None:
         threads = self._threads.pop(primary)
@@ -331,5 +342,16 @@ class Triggers:
         serving.start()
         return serving
 
+    @contextmanager
+    def _lending(self, primary: Address) -> Iterator[None]:
+        """While a thread waits for what a function awaits, another one takes its place."""
+        spare = self._start(primary, next(self._numbers))
+        try:
+            yield
+        finally:
+            spare.request_stop()
+            self._spare.append(spare)
+
     def _handler(self, primary: Address) -> Trigger:
+        while_waiting(lambda: self._lending(primary))
         return Trigger(self._endpoint, self._topology, primary, self._code, self._recorder, self.counts)

@@ -59,6 +59,7 @@ def test_arguments_are_shown_by_the_specifications_names(client, shop):
     assert client.show("shop/KeysReader:k*").arguments == {
         "eventTypes": ("set",),
         "keyTypes": None,
+        "commands": None,
         "readValue": True,
         "snapshot": False,
         "partitions": 1,

@@ -94,7 +94,7 @@ def test_the_dialect_is_that_of_runs_and_of_registrations(client, link):
     outcome = client.execute(
         "GB('StreamReader').run('s'); GB('StreamReader').register('s')", dialect=Dialect.REDISGEARS_1_2
     )
-    assert outcome.results == [{"key": "s", "id": "1-1", "value": {"f": "v"}}]
+    assert outcome.results == ["{'key': 's', 'id': '1-1', 'value': {'f': 'v'}}"]
     details = client.show(outcome.registered[0])
     assert details.info.dialect is Dialect.REDISGEARS_1_2
     assert (details.arguments["trimStream"], details.arguments["onFailedPolicy"]) == (True, "continue")

@@ -1,109 +1,70 @@
-"""RG.PYEXECUTE ... REQUIREMENTS, from a client's connection to the worker of an environment."""
+"""Scripts with requirements: an environment is made, and an executor of its interpreter runs the script."""
 
 from __future__ import annotations
 
 import pytest
 import redis
 
-from geartrain.server import EmbeddedServer
-from support.redisgears import client, pairs, wait_until_served
-from support.servers import VALKEY, require_module, required, stable_port
-from support.waiting import wait_for
+from support.redisgears import client, pairs, registrations, service, wait_until_served
 from support.wheels import make_wheel
 
-LONG = 60
-"""Seconds within which an environment is made, and its processes live, on a busy machine."""
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """One server for this module's tests, with a worker of its own; the folder of wheels."""
-    require_module()
-    folder = tmp_path_factory.mktemp("environments")
-    make_wheel(folder / "wheels", "gtcolour", "1.0", requires=["gtshade"])
-    make_wheel(folder / "wheels", "gtcolour", "2.0")
-    make_wheel(folder / "wheels", "gtshade", "1.0")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GEARTRAIN_WHEELS", str(folder / "wheels"))
-        patch.setenv("GEARTRAIN_ENVIRONMENTS", str(folder / "made"))
-        patch.setenv("PIP_NO_INDEX", "1")
-        options = {"dialect": "redisgears-1.2", "workers": 1}
-        server = EmbeddedServer.start(port=stable_port(), binary=required(VALKEY), module=True, module_options=options)
-    with server:
-        with client(server) as r:
-            wait_until_served(r)
-        yield server, folder / "wheels"
+SCRIPT = "import gtcolour\nGB('ShardsIDReader').map(lambda x: gtcolour.VERSION).run()"
 
 
 @pytest.fixture
-def r(shared):
-    """A client; what was registered before stays, in sessions of its own."""
-    with client(shared[0]) as r:
+def wheels(tmp_path):
+    """A folder of wheels."""
+    make_wheel(tmp_path / "wheels", "gtcolour", "1.0")
+    make_wheel(tmp_path / "wheels", "gtshade", "3.0")
+    return tmp_path / "wheels"
+
+
+@pytest.fixture
+def r(fresh_server, wheels, tmp_path):
+    """A client of a server whose service installs packages from that folder."""
+    server = fresh_server(module={"dialect": "redisgears-1.2", "workers": 0})
+    env = {"GEARTRAIN_WHEELS": str(wheels), "GEARTRAIN_ENVIRONMENTS": str(tmp_path / "environments")}
+    with service(server.url, more=env), client(server) as r:
+        wait_until_served(r)
         yield r
 
 
-def execute(r, script, *arguments):
-    """Run a script by RG.PYEXECUTE."""
-    return r.execute_command("RG.PYEXECUTE", script, *arguments)
-
-
-def known(r):
-    """What RG.PYDUMPREQS says, by name."""
+def requirements(r):
+    """What is known of each, by name."""
     return {item["Name"]: item for item in map(pairs, r.execute_command("RG.PYDUMPREQS"))}
 
 
-RUN = "import gtcolour\nGB('PythonReader').map(lambda x: gtcolour.VERSION).run(lambda: [1])"
+def test_a_script_has_what_it_requires(r, wheels):
+    """Others do not; a later version is there when it is installed anew."""
+    with pytest.raises(redis.ResponseError, match="No module named 'gtcolour'"):
+        r.execute_command("RG.PYEXECUTE", SCRIPT)
+    assert r.execute_command("RG.PYEXECUTE", SCRIPT, "REQUIREMENTS", "gtcolour >= 1.0 gtshade") == [["1.0"], []]
+    assert {name: item["IsInstalled"] for name, item in requirements(r).items()} == {
+        "gtcolour>=1.0": "yes",
+        "gtshade": "yes",
+    }
+    assert requirements(r)["gtshade"]["Wheels"] == ["gtshade-3.0-py3-none-any.whl"]
+    make_wheel(wheels, "gtcolour", "2.0")
+    again = ("FORCE_REINSTALL_REQUIREMENTS", "REQUIREMENTS", "gtcolour>=1.0", "gtshade")
+    assert r.execute_command("RG.PYEXECUTE", SCRIPT, "REQUIREMENTS", "gtcolour>=1.0", "gtshade") == [["1.0"], []]
+    assert r.execute_command("RG.PYEXECUTE", SCRIPT, *again) == [["2.0"], []]
 
 
-def test_a_script_imports_at_its_top_what_it_requires(r):
-    """Two versions, one after the other, each in an interpreter of its own; RG.PYDUMPREQS tells of both."""
-    assert execute(r, RUN, "REQUIREMENTS", "gtcolour==1.0") == [["1.0"], []]
-    assert execute(r, RUN, "REQUIREMENTS", "gtcolour == 2.0") == [["2.0"], []]
-    found = known(r)["gtcolour==1.0"]
-    assert (found["GearReqVersion"], found["IsDownloaded"], found["IsInstalled"]) == (1, "yes", "yes")
-    assert found["Wheels"] == ["gtcolour-1.0-py3-none-any.whl", "gtshade-1.0-py3-none-any.whl"]
-    assert known(r)["gtcolour==2.0"]["Wheels"] == ["gtcolour-2.0-py3-none-any.whl"]
+def test_a_package_that_is_not_there_is_an_error_and_nothing_runs(r):
+    """Which names it."""
+    with pytest.raises(redis.ResponseError, match="no-such-package"):
+        r.execute_command("RG.PYEXECUTE", "execute('set', 'ran', 1)", "REQUIREMENTS", "no-such-package")
+    assert not r.exists("ran")
+    assert requirements(r)["no-such-package"]["IsInstalled"] == "no"
 
 
-def test_what_it_registers_runs_in_workers_of_its_environment(r):
-    """Streams and triggers; the session tells what it requires."""
-    script = """
-import gtcolour
-GB('StreamReader').foreach(lambda x: execute('rpush', 'seen', gtcolour.VERSION)).register('reqs:*')
-GB('CommandReader').map(lambda x: gtcolour.VERSION).register(trigger='which')
-"""
-    assert execute(r, script, "ID", "registers", "REQUIREMENTS", "gtcolour==2.0") == "OK"
-    r.xadd("reqs:1", {"a": 1})
-    wait_for(lambda: r.lrange("seen", 0, -1) == ["2.0"], LONG)
-    assert r.execute_command("RG.TRIGGER", "which") == ["2.0"]
-    (session,) = [pairs(item) for item in r.execute_command("RG.PYDUMPSESSIONS", "SESSIONS", "registers")]
-    assert session["requirements"] == ["gtcolour==2.0"]
-
-
-def test_what_cannot_be_installed_is_the_reply_s_error(r):
-    """With what pip said; the script is not run."""
-    with pytest.raises(redis.ResponseError, match=r"nothing-at-all cannot be installed.*No matching distribution"):
-        execute(r, "execute('set', 'ran', 1)", "REQUIREMENTS", "nothing-at-all")
-    assert r.exists("ran") == 0
-    assert known(r)["nothing-at-all"]["IsInstalled"] == "no"
-    with pytest.raises(redis.ResponseError, match="is no requirement"):
-        execute(r, "x = 1", "REQUIREMENTS", "--index-url=x")
-
-
-def test_forced_it_is_installed_anew(r, shared):
-    """The next script has what is there now, and RG.PYDUMPREQS counts."""
-    make_wheel(shared[1], "gttint", "1.0")
-    script = RUN.replace("gtcolour", "gttint")
-    assert execute(r, script, "REQUIREMENTS", "gttint") == [["1.0"], []]
-    make_wheel(shared[1], "gttint", "2.0")
-    assert execute(r, script, "REQUIREMENTS", "gttint") == [["1.0"], []]
-    assert execute(r, script, "FORCE_REINSTALL_REQUIREMENTS", "REQUIREMENTS", "gttint") == [["2.0"], []]
-    assert execute(r, script, "REQUIREMENTS", "gttint") == [["2.0"], []]
-    assert known(r)["gttint"]["GearReqVersion"] == 2
-
-
-def test_sync_with_what_the_server_lacks_is_refused(r):
-    """The environment has it, the server's own Python has not."""
-    script = "GB().foreach(lambda x: 1).register('k:*', mode='sync')"
-    with pytest.raises(redis.ResponseError, match=r"gtcolour==1.0 is not installed"):
-        execute(r, script, "REQUIREMENTS", "gtcolour==1.0")
+def test_a_registration_tells_what_its_session_requires(r):
+    """In its private data, and in the dump of sessions."""
+    script = "import gtshade\nGB('StreamReader').map(lambda x: gtshade.VERSION).register('s')"
+    assert r.execute_command("RG.PYEXECUTE", script, "ID", "mine", "REQUIREMENTS", "gtshade") == "OK"
+    (found,) = registrations(r)
+    assert found["PD"] == "{'sessionId': 'mine', 'depsList': [{'name': 'gtshade'}]}"
+    (session,) = map(pairs, r.execute_command("RG.PYDUMPSESSIONS"))
+    assert session["requirements"] == ["gtshade"]
+    (session,) = map(pairs, r.execute_command("RG.PYDUMPSESSIONS", "VERBOSE"))
+    assert pairs(session["requirements"][0])["IsDownloaded"] == "yes"

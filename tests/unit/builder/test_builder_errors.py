@@ -85,7 +85,7 @@ def test_readers_without_events_say_who_can_register(reader: Any, keeper: Any) -
 
 BUILDER: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
     (("StreamRaeder",), {}, "did you mean 'StreamReader'.*'KeysReader', 'KeysOnlyReader', 'StreamReader'"),
-    (("CommandReader",), {}, "not in this version"),
+    (("TimeEvent",), {}, "reader='TimeEvent'.*the readers are"),
     ((5,), {}, "reader=5"),
     ((["KeysReader"],), {}, "reader="),
     (("KeysReader", 5), {}, "defaultArg=5"),

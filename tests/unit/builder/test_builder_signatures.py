@@ -12,6 +12,7 @@ import pytest
 
 from geartrain.builder import (
     GB,
+    CommandBuilder,
     GearsBuilder,
     KeysArguments,
     KeysBuilder,
@@ -25,6 +26,9 @@ from geartrain.builder import (
 )
 from geartrain.errors import ArgumentError
 
+READERS = [Reader.KEYS, Reader.KEYS_ONLY, Reader.STREAM, Reader.PYTHON, Reader.SHARDS]
+"""Those that can run()."""
+
 KEYS = {"regex": "*", "mode": "async", "eventTypes": None, "keyTypes": None, "OnRegistered": None}
 KEYS_MORE = {
     "onRegistered": None,
@@ -34,6 +38,9 @@ KEYS_MORE = {
     "snapshot": False,
     "partitions": 1,
     "outboxLimit": None,
+    "commands": None,
+    "convertToStr": False,
+    "collect": True,
 }
 STREAM = {
     "regex": "*",
@@ -51,6 +58,8 @@ STREAM_MORE = {
     "trimStream": False,
     "fromId": "0-0",
     "maxRetries": None,
+    "convertToStr": False,
+    "collect": True,
 }
 
 
@@ -75,7 +84,7 @@ def test_register_has_the_specified_arguments_in_order_and_the_others_by_keyword
 
 def test_run_has_each_readers_arguments() -> None:
     """They differ: only the readers of keys scan, only streams have ids."""
-    runs = {reader: list(inspect.signature(GB(reader).run).parameters) for reader in Reader}
+    runs = {reader: list(defaults(GB(reader).run, Parameter.POSITIONAL_OR_KEYWORD)) for reader in READERS}
     assert runs == {
         Reader.KEYS: ["arg", "noScan", "readValue"],
         Reader.KEYS_ONLY: ["arg"],
@@ -83,6 +92,9 @@ def test_run_has_each_readers_arguments() -> None:
         Reader.PYTHON: ["generator_function"],
         Reader.SHARDS: [],
     }
+    for reader in READERS:
+        added = defaults(GB(reader).run, Parameter.KEYWORD_ONLY)
+        assert {"mode": "async", "convertToStr": False, "collect": True}.items() <= added.items()
 
 
 def test_the_builder_has_the_specified_arguments() -> None:
@@ -98,8 +110,9 @@ def test_the_builder_has_the_specified_arguments() -> None:
 
 def test_each_reader_has_a_class_of_its_own() -> None:
     """And each of them is a GearsBuilder."""
-    kinds = [type(GB()), *(type(GB(reader)) for reader in Reader)]
-    assert kinds == [KeysBuilder, KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder, ShardsBuilder]
+    kinds = [type(GB()), type(GB("CommandReader")), *(type(GB(reader)) for reader in READERS)]
+    runners = [KeysBuilder, KeysOnlyBuilder, StreamBuilder, PythonBuilder, ShardsBuilder]
+    assert kinds == [KeysBuilder, CommandBuilder, *runners]
     assert all(issubclass(kind, GearsBuilder) for kind in kinds)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from geartrain import Client, GearsBuilder, errors
-from geartrain.builder import KeysBuilder, KeysOnlyBuilder, PythonBuilder, StreamBuilder
+from geartrain.builder import CommandBuilder, KeysBuilder, KeysOnlyBuilder, PythonBuilder, StreamBuilder
 from geartrain.builder.stepping import Stepping
 from geartrain.client import Outcome, Partition, RegistrationDetails, RegistrationInfo, RunResult
 from geartrain.config import WorkerSettings
@@ -52,6 +52,7 @@ def defaults_of(function):
         (GearsBuilder.__init__, "GearsBuilder"),
         (StreamBuilder.register, "Register on streams"),
         (KeysBuilder.register, "Register on key events"),
+        (CommandBuilder.register, "Register on commands"),
         (KeysBuilder.run, "GearsBuilder('KeysReader').run"),
         (KeysOnlyBuilder.run, "GearsBuilder('KeysOnlyReader').run"),
         (StreamBuilder.run, "GearsBuilder('StreamReader').run"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from geartrain.rg.commands import cluster, configuration, profiles, registrations, sessions
+from geartrain.rg.commands import cluster, configuration, executions, profiles, registrations, sessions
 from geartrain.rg.server import Server
 from geartrain.worker.serving import Call
 
@@ -13,10 +13,16 @@ Handler = Callable[[Call, Server], Any]
 """Answers a call: with what `resp3.encode` takes. May raise any GeartrainError."""
 
 HANDLERS: Mapping[str, Handler] = {
+    "RG.ABORTEXECUTION": executions.abort,
     "RG.CLEARREGISTRATIONSSTATS": registrations.clear_statistics,
     "RG.CONFIGGET": configuration.get,
     "RG.CONFIGSET": configuration.change,
+    "RG.DROPEXECUTION": executions.drop,
+    "RG.DUMPEXECUTIONS": executions.dump,
     "RG.DUMPREGISTRATIONS": registrations.dump,
+    "RG.GETEXECUTION": executions.get,
+    "RG.GETRESULTS": executions.results,
+    "RG.GETRESULTSBLOCKING": executions.results_blocking,
     "RG.INFOCLUSTER": cluster.info,
     "RG.PAUSEREGISTRATIONS": registrations.pause,
     "RG.PYDUMPREQS": sessions.dump_requirements,

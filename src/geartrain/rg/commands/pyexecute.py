@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from geartrain.client import SessionTerms, needs_of
+from geartrain.client import SessionTerms
+from geartrain.client.needs import needs_of
 from geartrain.config import Dialect
-from geartrain.environments import make
-from geartrain.environments.pip import MAX_IDLE
 from geartrain.errors import RgError
-from geartrain.registry import gearsconfig
 from geartrain.registry.sequence import new_id
 from geartrain.registry.submission import check
 from geartrain.rg.arguments import Words, count, text, upper
@@ -81,16 +79,15 @@ def task_of(call: Call, server: Server) -> Task:
 
     Raises:
         RgError: its arguments are wrong.
-        ArgumentError: its session is there already, or the one that it is to replace is not; pip would not understand
-            its requirements.
-        RequirementsError: these cannot be installed.
+        ArgumentError: its session is there already, or the one that it is to replace is not.
     """
     request = parsed(call.args)
-    reinstall = "FORCE_REINSTALL_REQUIREMENTS" in request.flags
-    needs = needs_of(request.requirements, server.store.environments, reinstall=reinstall)
     config = server.config
     dialect = _dialect(request.values.get("DIALECT"), config.dialect)
     session = request.values.get("ID") or _session(server, dialect)
+    needs = needs_of(
+        request.requirements, server.store.environments, reinstall="FORCE_REINSTALL_REQUIREMENTS" in request.flags
+    )
     terms = SessionTerms(
         description=request.values.get("DESCRIPTION"),
         upgrade="UPGRADE" in request.flags or (dialect is Dialect.GEARTRAIN and "ID" not in request.values),
@@ -102,7 +99,6 @@ def task_of(call: Call, server: Server) -> Task:
     )
     # Before the script runs; it is checked again when it is submitted.
     check(server.link, session, terms.terms)
-    _install(terms, server)
     return Task(
         source=request.source,
         session=session,
@@ -111,22 +107,9 @@ def task_of(call: Call, server: Server) -> Task:
         blocking="UNBLOCKING" not in request.flags,
         traceback=bool(config.number("PythonAttemptTraceback")),
         executions=(config.number("MaxExecutions"), config.number("MaxExecutionsPerRegistration")),
+        pip_idle=config.number("PythonInstallReqMaxIdleTime") / 1000,
         profile=bool(config.number("ProfileExecutions")),
-        environment=terms.environment,
     )
-
-
-def _install(terms: SessionTerms, server: Server) -> None:
-    """Make the environment of a script; its client waits.
-
-    Raises:
-        RequirementsError: it cannot be made.
-    """
-    if not terms.environment:
-        return
-    server.store.note_environment(terms.environment, terms.requirements)
-    max_idle = gearsconfig.read(server.link).install_max_idle or MAX_IDLE
-    make(terms.environment, terms.requirements, max_idle=max_idle)
 
 
 def _value(name: str, word: str | bytes | None) -> str:

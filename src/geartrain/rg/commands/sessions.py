@@ -31,9 +31,9 @@ def dump(call: Call, server: Server) -> list[Any]:
 
 
 def dump_requirements(call: Call, server: Server) -> list[Any]:
-    """What was ever required, and what of that is installed on the machine of this worker."""
+    """What scripts have required, and what of that is installed on this machine."""
     count(call.args, 1, 1)
-    return [_requirement(info) for info in requirement_infos(server.store.environments())]
+    return [_requirement(item) for item in requirement_infos(server.store.environments())]
 
 
 def _options(call: Call) -> tuple[bool, set[str] | None]:
@@ -57,7 +57,8 @@ def _session(server: Server, session: Session, records: dict[str, Registration],
     if verbose:
         found = described(server, records, durations=True)
         registrations = [[*head, "ExecutionThreadPool", _POOL] for _, head in found]
-        requirements = [_requirement(info) for info in requirement_infos({session.environment: session.requirements})]
+        infos = requirement_infos({session.environment: session.requirements} if session.requirements else {})
+        requirements = [_requirement(item) for item in infos]
     return [
         "ID", session.name,
         "sessionDescription", session.description,
