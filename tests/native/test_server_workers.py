@@ -135,3 +135,13 @@ def test_a_worker_inherits_nothing_of_the_server(fresh_server, module_flavour, c
     (pid,) = wait_workers(link, 1)
     shared = open_files(server.pid) & open_files(pid)
     assert not {name for name in shared if name.startswith(("socket:", str(server.directory)))} - {str(server.log_path)}
+
+
+def test_a_worker_has_the_environment_of_the_server(module_flavour, fresh_server, connect, monkeypatch):
+    """Secrets, proxies, where packages come from: what an administrator sets for the server."""
+    monkeypatch.setenv("GEARTRAIN_SECRET", "hidden")
+    monkeypatch.setenv("ALL_OTHERS", "too")
+    link = connect(fresh_server(module_flavour, module={"workers": 1}))
+    (pid,) = wait_workers(link, 1)
+    variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    assert {"GEARTRAIN_SECRET=hidden", "ALL_OTHERS=too"} <= set(variables)
