@@ -52,6 +52,21 @@ static const char *outside(const RedisModuleString *key) {
            "same part in braces";
 }
 
+int foreign_slot(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (!slots_in_cluster(ctx)) return FOREIGN_FREE;
+    int count = 0, *places = RM_GetCommandKeys(ctx, argv, argc, &count);
+    /* Of a transaction or script the other commands may have keys. */
+    int within = (RM_GetContextFlags(ctx) & (REDISMODULE_CTX_FLAGS_LUA | REDISMODULE_CTX_FLAGS_MULTI)) != 0;
+    int slot = within ? FOREIGN_NO_KEYS : FOREIGN_FREE;
+    if (places != NULL && count > 0) {
+        size_t length;
+        const char *key = RM_StringPtrLen(argv[places[0]], &length);
+        slot = (int)slots_of(key, length);
+    }
+    if (places != NULL) RM_Free(places);
+    return slot;
+}
+
 const char *foreign_several(RedisModuleCtx *ctx, const char *command, RedisModuleString **argv, size_t argc) {
     static char text[200];
     int several = 0;

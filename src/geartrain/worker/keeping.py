@@ -53,8 +53,20 @@ def run(running: Running, records: list[Any]) -> None:
     """Run records through the pipeline, to their last effect."""
     running.records = iter(records)
     deployment, context = running.deployment, running.context
+    if not deployment.pipeline.collects:
+        _run_whole(running)
+        return
     with hosted(StepHost(context.endpoint, deployment.dialect)):
         results, errors = collect(deployment.pipeline, deployment.tail_calls, running.records, context)
     running.results = results
     if errors:
         running.error = RecordsFailed(errors)
+
+
+def _run_whole(running: Running) -> None:
+    """The same in Geartrain's own dialect, where a record that fails ends it."""
+    try:
+        running.results = running.deployment.pipeline(running.records, running.context)
+    finally:
+        # Also where a step raised: what it did before must have happened.
+        running.context.flush()
