@@ -60,7 +60,7 @@ static Keys keys_of(RedisModuleString **argv, int argc) {
 }
 
 static void free_keys(Keys *keys) {
-    if (keys->places != NULL) RM_Free(keys->places);
+    api_free_given(keys->places);
 }
 
 static int concerns(const Hook *hook, const Keys *keys) {

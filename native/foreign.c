@@ -27,7 +27,7 @@ static RedisModuleString *first_key(RedisModuleCtx *ctx, const char *command, Re
         bytes = RM_StringPtrLen(words[places[i]], &length);
         if (slots_of(bytes, length) != slot) *several = 1;
     }
-    if (places != NULL) RM_Free(places);
+    api_free_given(places);
     RM_FreeString(NULL, words[0]);
     if (words != few) RM_Free(words);
     return first;
@@ -63,7 +63,7 @@ int foreign_slot(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         const char *key = RM_StringPtrLen(argv[places[0]], &length);
         slot = (int)slots_of(key, length);
     }
-    if (places != NULL) RM_Free(places);
+    api_free_given(places);
     return slot;
 }
 

@@ -181,8 +181,8 @@ static int tell_keys(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     int count = 0, *flags = NULL;
     int *places = RM_GetCommandKeysWithFlags(ctx, argv + 1, argc - 1, &count, &flags);
     for (int i = 0; places != NULL && i < count; i++) RM_KeyAtPosWithFlags(ctx, places[i] + 1, flags != NULL ? flags[i] : 0);
-    if (places != NULL) RM_Free(places);
-    if (flags != NULL) RM_Free(flags);
+    api_free_given(places);
+    api_free_given(flags);
     return REDISMODULE_OK;
 }
 
