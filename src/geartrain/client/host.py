@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-from geartrain.builder import Mode, RegisterRequest, RunRequest
+from geartrain.builder import KeysArguments, Mode, RegisterRequest, RunRequest
+from geartrain.builder.requests import CommandArguments
 from geartrain.client.distributed import Distributed
 from geartrain.client.needs import Needs, lacking_in_server
 from geartrain.client.outcome import Outcome, RunResult
@@ -65,14 +66,27 @@ class SessionHost:
 
         Raises:
             NeedsModule: it asks for what only the server module can do, and the server has none, or one that cannot.
+            ArgumentError: it names a command that cannot be hooked.
             RequirementsError: `mode='sync'`, and the server's Python lacks what the session needs.
         """
         if request.mode is Mode.SYNC:
             self._need_sync(request)
+        if names_commands(request):
+            self._need_hookable(request)
         registration = id_for(self.outcome.session, request, self.requests)
         self.requests[registration] = request
         self.outcome.registered.append(registration)
         return registration
+
+    def _need_hookable(self, request: RegisterRequest) -> None:
+        """Refuse a command that the server cannot hook; all shards have the same commands."""
+        with access(self._endpoint, "geartrain:client") as link:
+            try:
+                hooks.check(link.on(link.shards[0]), request)
+            except CommandError as error:
+                # Whether there is a module, and may be asked, is looked at elsewhere.
+                if not (error.is_unknown or hooks.is_forbidden(error)):
+                    raise ArgumentError(f"register({request.pattern!r}): {error.reply.removeprefix('ERR ')}") from None
 
     def _need_sync(self, request: RegisterRequest) -> None:
         """Refuse `mode='sync'` where nobody would run it."""
@@ -140,6 +154,14 @@ class SessionHost:
             RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
         )
         return results
+
+
+def names_commands(request: RegisterRequest) -> bool:
+    """Whether a registration is about commands that the server module has to hook."""
+    arguments = request.arguments
+    if isinstance(arguments, CommandArguments):
+        return arguments.hook is not None
+    return isinstance(arguments, KeysArguments) and bool(arguments.commands)
 
 
 def _why_no_sync(link: Link) -> str | None:
