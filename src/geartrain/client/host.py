@@ -20,8 +20,7 @@ from geartrain.environments import refuse_sync
 from geartrain.errors import ArgumentError, CommandError, NeedsModule
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
-from geartrain.runs import Job, perform
-from geartrain.wire import Endpoint, Link, access, topology_of
+from geartrain.wire import Endpoint, Link, access
 
 
 class SessionHost:
@@ -119,8 +118,9 @@ class SessionHost:
     def run(self, request: RunRequest) -> list[Any]:
         """Execute a pipeline at once; returns its results when all its effects are done.
 
-        On a cluster each shard's records are worked on by a worker, or by a thread of this process. In the dialect
-        redisgears-1.2 it is only collected, and [] is returned.
+        On a cluster each shard's records are worked on by a worker, or by a thread of this process; on one server with
+        many keys, each worker has a portion of them. In the dialect redisgears-1.2 it is only collected, and [] is
+        returned.
 
         Raises:
             StepError: a step raised.
@@ -144,11 +144,8 @@ class SessionHost:
     def _execute(self, request: RunRequest) -> list[Any]:
         if self._on_run is not None:
             self._on_run(request)
-        if topology_of(self._endpoint).clustered:
-            distributed = Distributed(self._endpoint, self.dialect, self._modules, self._needs.environment)
-            results, errors = distributed.run(request)
-        else:
-            results, errors = perform(Job(request, self.dialect), self._endpoint)
+        distributed = Distributed(self._endpoint, self.dialect, self._modules, self._needs.environment)
+        results, errors = distributed.run(request)
         self.outcome.errors += [error.text(traceback=self.traceback) for error in errors]
         self.outcome.runs.append(
             RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
