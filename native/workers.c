@@ -105,11 +105,13 @@ static int make_url(RedisModuleCtx *ctx) {
 
 /* -- a process ---------------------------------------------------------------------------------------------------- */
 
-/* The server's environment. Servers load modules so that these see libc's own `environ` first, which nobody sets where the
- * executable has a copy of it: so the process is asked for the one that everybody else uses. */
+/* The server's environment. Valkey loads modules so that these see libc's own `environ` first (RTLD_DEEPBIND), which nobody
+ * sets where the executable has a copy of it: so the program is asked for its own. RTLD_DEFAULT would ask as a module sees it. */
 static char **present_environment(void) {
     static char *none[] = {NULL};
-    char ***where = (char ***)dlsym(RTLD_DEFAULT, "environ");
+    void *program = dlopen(NULL, RTLD_LAZY);
+    char ***where = program != NULL ? (char ***)dlsym(program, "environ") : NULL;
+    if (program != NULL) dlclose(program);
     return where != NULL && *where != NULL ? *where : none;
 }
 
