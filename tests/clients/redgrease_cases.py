@@ -112,6 +112,16 @@ def information(r):
     }
 
 
+def cluster(r):
+    info = r.gears.infocluster()
+    return {
+        "mine": info.my_id,
+        "shards": [shard.id for shard in info.shards],
+        "slots": sum(shard.maxHslot - shard.minHslot + 1 for shard in info.shards),
+        "identified": r.gears.pyexecute("GB('ShardsIDReader').run()"),
+    }
+
+
 def builder_runs(r):
     r.mset({"n:1": 1, "n:2": 2, "n:3": 3})
     total = redgrease.KeysReader("n:*").values().map(int).aggregate(0, lambda a, x: a + x, lambda a, b: a + b)

@@ -88,7 +88,7 @@ def test_a_database_that_is_away_is_waited_for(link, recipe, database, rows):
         connection.execute("ALTER TABLE persons RENAME TO away")
     assert recipe("write_behind_sqlite.py", DATABASE=database) == "OK"
     link.pipeline([("HSET", "person:1", "first_name", "Ann", "age", age) for age in range(30, 40)])
-    wait_for(lambda: any(item["RegistrationData"]["numFailures"] for item in registrations(link)), 20)
+    wait_for(lambda: any(item["RegistrationData"]["lastError"] for item in registrations(link)), 20)
     with sqlite3.connect(database) as connection:
         connection.execute("ALTER TABLE away RENAME TO persons")
     wait_for(lambda: rows() == [("1", "Ann", 39)], 30)

@@ -10,7 +10,7 @@ import pytest
 from geartrain.errors import CommandError
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
-from support.gears import registrations
+from support.gears import connect, registrations, wait_until_served
 from support.waiting import wait_for
 
 SCRIPTS = Path(__file__).parents[3] / "examples" / "redisgears"
@@ -141,12 +141,13 @@ def test_a_script_may_say_its_own_name(link, run):
     assert len(registrations(link)) == 1
 
 
-@pytest.mark.parametrize("flavour", ["redis-8.2", "valkey-debian"])
+@pytest.mark.servers("redis-8.2", "valkey-debian")
 def test_a_configuration_of_redisgears_works_with_the_path_changed(flavour, fresh_server, gears_options):
     """Plugin, virtual environment, thread pools: what has no meaning here is accepted, and a worker is started."""
     server = fresh_server(flavour, options={"loadmodule": gears_options})
     assert isinstance(server, EmbeddedServer)
-    with Link(Endpoint(server.url), timeout=60) as link:
+    with connect(server) as link:
+        wait_until_served(link)
         link.call("SET", "x", 1)
         assert link.call("RG.PYEXECUTE", "GB().map(lambda x: x['key']).run('x')") == [["x"], []]
         assert link.call("RG.CONFIGGET", "MaxExecutions", "ExecutionThreads") == [50, 4]

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from geartrain import GearsBuilder
-from geartrain.builder import Reader
 from geartrain.builder.stepping import Stepping
+from geartrain.rg.config import OPTIONS
 from geartrain.runtime.names import NAMES
 
 ROOT = Path(__file__).resolve().parents[3]
 GUIDE = ROOT / "docs" / "howto" / "migrate-from-redisgears.md"
-READERS = [str(reader) for reader in Reader if reader is not Reader.TIME]
 WORDS = {"same", "different", "new", "not there"}
 
 
@@ -52,8 +51,10 @@ RG = re.compile(r'"(rg\.[a-z]{2,})"', re.IGNORECASE)
 
 
 def options():
-    """The options of RedisGears that the module takes."""
-    return set(re.findall(r'^    \{"(\w+)", (?:TEXT|NUMBER)', source("options.c"), re.MULTILINE))
+    """The options of RedisGears that the module takes, and those that commands know."""
+    given = re.findall(r'^    \{"(\w+)", (?:TEXT|NUMBER)', source("options.c"), re.MULTILINE)
+    assert given
+    return {*given, *(option.name for option in OPTIONS)}
 
 
 def steps():
@@ -62,18 +63,18 @@ def steps():
 
 
 def arguments(verb):
-    """The arguments that a method of the builders takes, of whatever reader."""
-    builders = {type(GearsBuilder(reader)) for reader in READERS}
+    """The arguments that a method of the builders takes, of whatever reader, with their other names."""
+    builders = GearsBuilder._by_reader.values()
     methods = [getattr(builder, verb) for builder in builders]
     names = {item.name for method in methods for item in inspect.signature(method).parameters.values()}
-    others = {name for builder in builders for name in builder._old_names.get(verb, {})}
-    return (names | others) - {"self", "args", "kwargs"}
+    names |= {name for builder in builders for name in builder._old_names.get(verb, ())}
+    return names - {"self", "args", "kwargs"}
 
 
 TABLES = {
     "Commands": commands,
     "Configuration options": options,
-    "Readers": lambda: set(READERS),
+    "Readers": lambda: set(map(str, GearsBuilder._by_reader)),
     "Steps": steps,
     "Arguments of register": lambda: arguments("register"),
     "Arguments of run": lambda: arguments("run"),
