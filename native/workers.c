@@ -105,12 +105,15 @@ static int make_url(RedisModuleCtx *ctx) {
 
 /* -- a process ---------------------------------------------------------------------------------------------------- */
 
-/* The server's environment. Servers load modules so that these see libc's own `environ` first, which nobody sets where the
- * executable has a copy of it: so the process is asked for the one that everybody else uses. */
+/* The server's environment. Servers load modules so that these see libc's own `environ` first, and `dlsym` for them too; nobody
+ * sets that where the executable has a copy of it. So the program is asked for the one that everybody else uses. */
 static char **present_environment(void) {
     static char *none[] = {NULL};
-    char ***where = (char ***)dlsym(RTLD_DEFAULT, "environ");
-    return where != NULL && *where != NULL ? *where : none;
+    void *program = dlopen(NULL, RTLD_LAZY);
+    char ***where = program != NULL ? (char ***)dlsym(program, "environ") : NULL;
+    char **found = where != NULL && *where != NULL ? *where : none;
+    if (program != NULL) dlclose(program);
+    return found;
 }
 
 static int is_variable(const char *entry, const char *name) {
@@ -306,10 +309,14 @@ unsigned workers_wanted(void) {
     return seat_count;
 }
 
-void workers_info(RedisModuleInfoCtx *ctx) {
-    unsigned long long running = 0;
+unsigned workers_running(void) {
+    unsigned running = 0;
     for (unsigned i = 0; i < seat_count; i++) running += seats[i].state == RUNNING;
+    return running;
+}
+
+void workers_info(RedisModuleInfoCtx *ctx) {
     RM_InfoAddFieldULongLong(ctx, "workers_wanted", seat_count);
-    RM_InfoAddFieldULongLong(ctx, "workers_running", running);
+    RM_InfoAddFieldULongLong(ctx, "workers_running", workers_running());
     RM_InfoAddFieldULongLong(ctx, "workers_restarted", restarts);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -63,10 +64,19 @@ def test_workers_come_and_a_killed_one_is_started_again(fresh_server, module_fla
     assert count(link, "restarted") == 1
     log = server.log_path.read_text(errors="replace")
     assert f"(pid {victim}) has ended; it is started again in" in log
-    assert log.count(" started (pid ") == 3
+    assert len(re.findall(r"geartrain: worker \d+ started", log)) == 3
     second = {pid for pid in workers(link) if lives(pid)}
     server.stop()
     wait_gone(first | second)
+
+
+def test_workers_have_the_environment_of_the_server(fresh_server, module_flavour, connect, monkeypatch):
+    """PATH, HOME, the secret that code is signed with, the folder of wheels: whatever the server was started with."""
+    monkeypatch.setenv("GEARTRAIN_TEST_WORD", "from the server")
+    (pid,) = wait_workers(connect(fresh_server(module_flavour, module={"workers": 1})), 1)
+    found = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    assert "GEARTRAIN_TEST_WORD=from the server" in found
+    assert any(entry.startswith("PATH=") for entry in found)
 
 
 def test_workers_end_with_a_server_that_is_killed(fresh_server, module_flavour, connect):
@@ -134,3 +144,13 @@ def test_a_worker_inherits_nothing_of_the_server(fresh_server, module_flavour, c
     (pid,) = wait_workers(link, 1)
     shared = open_files(server.pid) & open_files(pid)
     assert not {name for name in shared if name.startswith(("socket:", str(server.directory)))} - {str(server.log_path)}
+
+
+def test_a_worker_has_the_environment_of_the_server(module_flavour, fresh_server, connect, monkeypatch):
+    """Secrets, proxies, where packages come from: what an administrator sets for the server."""
+    monkeypatch.setenv("GEARTRAIN_SECRET", "hidden")
+    monkeypatch.setenv("ALL_OTHERS", "too")
+    link = connect(fresh_server(module_flavour, module={"workers": 1}))
+    (pid,) = wait_workers(link, 1)
+    variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    assert {"GEARTRAIN_SECRET=hidden", "ALL_OTHERS=too"} <= set(variables)

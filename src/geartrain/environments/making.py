@@ -5,7 +5,7 @@
 3. pip installs the requirements into it, as if nothing else was installed. Not where this process has all of them, in
    fitting versions, and nobody asked to install them anew: then they are borrowed, as step 5 does, without any network.
 4. What Geartrain itself imports, in versions that it does not work with, is taken out again: step 5 gives it ours. A
-   requirement such as `rgsync`, which wants an older redis-py, would otherwise cost the worker its connection.
+   requirement that wants an old redis-py would otherwise cost the worker its connection.
 5. A .pth file puts this process's own packages behind those of the environment: Geartrain, and what it needs.
 6. The interpreter is asked to import a worker. Only then state.json refers to the directory.
 """

@@ -13,6 +13,7 @@ from typing import Any
 
 from geartrain import keys
 from geartrain.config import Dialect
+from geartrain.environments.pip import MAX_IDLE
 from geartrain.errors import CommandError, RgError
 from geartrain.wire import Access
 
@@ -46,7 +47,8 @@ OPTIONS = (
     Option("CreateVenv", 0),
     Option("ExecutionThreads", 3),
     Option("ExecutionMaxIdleTime", 5000, settable=True),
-    Option("PythonInstallReqMaxIdleTime", 30000, settable=True),
+    # RedisGears' own default is 30 s; a package that has to be compiled may need more.
+    Option("PythonInstallReqMaxIdleTime", round(MAX_IDLE * 1000), settable=True),
     Option("SendMsgRetries", 3, settable=True),
     Option("Plugin", ""),
     # Geartrain's own: whether RG.DUMPREGISTRATIONS tells durations and lags. redgrease refuses what it does not know.

@@ -11,20 +11,20 @@ from support.wheels import make_wheel
 
 pytestmark = pytest.mark.servers("valkey-9.1")
 
-WANTED = ["colour==1.0"]
+WANTED = ["gtcolour==1.0"]
 
 SCRIPT = """
 def step(record):
-    import colour
-    execute('rpush', 'seen', colour.VERSION)
+    import gtcolour
+    execute('rpush', 'seen', gtcolour.VERSION)
 
 GB('StreamReader').foreach(step).register('s*')
 """
 
 RUN = """
 def step(record):
-    import colour
-    return f"{record['key']} {colour.VERSION}"
+    import gtcolour
+    return f"{record['key']} {gtcolour.VERSION}"
 
 GB('KeysReader').map(step).run('k*')
 """
@@ -32,7 +32,7 @@ GB('KeysReader').map(step).run('k*')
 
 def test_streams_of_all_shards_and_parts_of_a_run(place, tmp_path, monkeypatch):
     """This process has not got the package: nobody but workers of the environment can have done it."""
-    make_wheel(tmp_path / "wheels", "colour", "1.0")
+    make_wheel(tmp_path / "wheels", "gtcolour", "1.0")
     monkeypatch.setenv("GEARTRAIN_WHEELS", str(tmp_path / "wheels"))
     monkeypatch.setenv("GEARTRAIN_ENVIRONMENTS", str(tmp_path / "made"))
     place.client.execute(SCRIPT, session="one", requirements=WANTED)

@@ -27,7 +27,7 @@ from support.processes import environment
 from support.waiting import wait_for
 from support.wheels import make_wheel
 
-COLOUR = normalised(["colour==1.0"])
+COLOUR = normalised(["gtcolour==1.0"])
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +35,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     """A folder of wheels, and a place for environments; the wheels."""
     folder = tmp_path_factory.mktemp("places")
     wheels = folder / "wheels"
-    make_wheel(wheels, "colour", "1.0", requires=["shade"])
-    make_wheel(wheels, "colour", "2.0")
-    make_wheel(wheels, "shade", "3.0")
+    make_wheel(wheels, "gtcolour", "1.0", requires=["gtshade"])
+    make_wheel(wheels, "gtcolour", "2.0")
+    make_wheel(wheels, "gtshade", "3.0")
     monkeypatch.setenv("GEARTRAIN_WHEELS", str(wheels))
     monkeypatch.setenv("GEARTRAIN_ENVIRONMENTS", str(folder / "environments"))
     return wheels
@@ -55,16 +55,16 @@ def test_an_environment_has_its_packages_and_borrows_geartrain():
     assert status_of(name).state is State.ABSENT
     made = make(name, COLOUR)
     assert made.state is State.READY
-    assert run(name, "import colour, shade, geartrain.worker.worker as w; print(colour.VERSION, shade.VERSION)") == (
-        "1.0 3.0"
-    )
+    assert run(
+        name, "import gtcolour, gtshade, geartrain.worker.worker as w; print(gtcolour.VERSION, gtshade.VERSION)"
+    ) == ("1.0 3.0")
     assert make(name, COLOUR) == made
     assert python_of("") == sys.executable
     (info,) = requirement_infos({name: COLOUR})
-    assert (info.name, info.version, info.downloaded, info.installed) == ("colour==1.0", 1, True, True)
-    assert info.wheels == ("colour-1.0-py3-none-any.whl", "shade-3.0-py3-none-any.whl")
+    assert (info.name, info.version, info.downloaded, info.installed) == ("gtcolour==1.0", 1, True, True)
+    assert info.wheels == ("gtcolour-1.0-py3-none-any.whl", "gtshade-3.0-py3-none-any.whl")
     with pytest.raises(ModuleNotFoundError):
-        __import__("colour")
+        __import__("gtcolour")
 
 
 def test_what_this_process_has_is_borrowed_without_any_network(monkeypatch, tmp_path):
@@ -83,10 +83,10 @@ def test_what_this_process_has_is_borrowed_without_any_network(monkeypatch, tmp_
 
 def test_wheels_by_path_and_by_name(place):
     """An absolute path, and the bare name of a file in the folder of wheels."""
-    wanted = normalised([str(place / "colour-2.0-py3-none-any.whl"), "shade-3.0-py3-none-any.whl"])
+    wanted = normalised([str(place / "gtcolour-2.0-py3-none-any.whl"), "gtshade-3.0-py3-none-any.whl"])
     name = environment_of(wanted)
     make(name, wanted)
-    assert run(name, "import colour, shade; print(colour.VERSION, shade.VERSION)") == "2.0 3.0"
+    assert run(name, "import gtcolour, gtshade; print(gtcolour.VERSION, gtshade.VERSION)") == "2.0 3.0"
 
 
 def test_requirements_win_but_not_over_what_geartrain_cannot_work_with(place):
@@ -133,10 +133,10 @@ def test_with_a_salt_it_is_made_anew_and_the_other_stays(place):
     """Sessions that use the one before keep it: what they import does not change under them."""
     first = environment_of(COLOUR)
     make(first, COLOUR)
-    make_wheel(place, "colour", "1.0", "CHANGED = True")
+    make_wheel(place, "gtcolour", "1.0", "CHANGED = True")
     second = environment_of(COLOUR, new_salt())
     make(second, COLOUR)
-    code = "import colour; print(hasattr(colour, 'CHANGED'))"
+    code = "import gtcolour; print(hasattr(gtcolour, 'CHANGED'))"
     assert (run(first, code), run(second, code)) == ("False", "True")
     assert [info.version for info in requirement_infos({first: COLOUR, second: COLOUR})] == [2]
 
@@ -164,7 +164,7 @@ class Silent(making.Run):
         return super().__call__([sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(600)"])
 
 making.Run = Silent
-wanted = ("colour==1.0",)
+wanted = ("gtcolour==1.0",)
 make(environment_of(wanted), wanted, max_idle=float(sys.argv[1]))
 """
 

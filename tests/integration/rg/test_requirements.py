@@ -8,14 +8,14 @@ import redis
 from support.redisgears import client, pairs, registrations, service, wait_until_served
 from support.wheels import make_wheel
 
-SCRIPT = "import colour\nGB('ShardsIDReader').map(lambda x: colour.VERSION).run()"
+SCRIPT = "import gtcolour\nGB('ShardsIDReader').map(lambda x: gtcolour.VERSION).run()"
 
 
 @pytest.fixture
 def wheels(tmp_path):
     """A folder of wheels."""
-    make_wheel(tmp_path / "wheels", "colour", "1.0")
-    make_wheel(tmp_path / "wheels", "shade", "3.0")
+    make_wheel(tmp_path / "wheels", "gtcolour", "1.0")
+    make_wheel(tmp_path / "wheels", "gtshade", "3.0")
     return tmp_path / "wheels"
 
 
@@ -36,17 +36,17 @@ def requirements(r):
 
 def test_a_script_has_what_it_requires(r, wheels):
     """Others do not; a later version is there when it is installed anew."""
-    with pytest.raises(redis.ResponseError, match="No module named 'colour'"):
+    with pytest.raises(redis.ResponseError, match="No module named 'gtcolour'"):
         r.execute_command("RG.PYEXECUTE", SCRIPT)
-    assert r.execute_command("RG.PYEXECUTE", SCRIPT, "REQUIREMENTS", "colour >= 1.0 shade") == [["1.0"], []]
+    assert r.execute_command("RG.PYEXECUTE", SCRIPT, "REQUIREMENTS", "gtcolour >= 1.0 gtshade") == [["1.0"], []]
     assert {name: item["IsInstalled"] for name, item in requirements(r).items()} == {
-        "colour>=1.0": "yes",
-        "shade": "yes",
+        "gtcolour>=1.0": "yes",
+        "gtshade": "yes",
     }
-    assert requirements(r)["shade"]["Wheels"] == ["shade-3.0-py3-none-any.whl"]
-    make_wheel(wheels, "colour", "2.0")
-    again = ("FORCE_REINSTALL_REQUIREMENTS", "REQUIREMENTS", "colour>=1.0", "shade")
-    assert r.execute_command("RG.PYEXECUTE", SCRIPT, "REQUIREMENTS", "colour>=1.0", "shade") == [["1.0"], []]
+    assert requirements(r)["gtshade"]["Wheels"] == ["gtshade-3.0-py3-none-any.whl"]
+    make_wheel(wheels, "gtcolour", "2.0")
+    again = ("FORCE_REINSTALL_REQUIREMENTS", "REQUIREMENTS", "gtcolour>=1.0", "gtshade")
+    assert r.execute_command("RG.PYEXECUTE", SCRIPT, "REQUIREMENTS", "gtcolour>=1.0", "gtshade") == [["1.0"], []]
     assert r.execute_command("RG.PYEXECUTE", SCRIPT, *again) == [["2.0"], []]
 
 
@@ -60,11 +60,11 @@ def test_a_package_that_is_not_there_is_an_error_and_nothing_runs(r):
 
 def test_a_registration_tells_what_its_session_requires(r):
     """In its private data, and in the dump of sessions."""
-    script = "import shade\nGB('StreamReader').map(lambda x: shade.VERSION).register('s')"
-    assert r.execute_command("RG.PYEXECUTE", script, "ID", "mine", "REQUIREMENTS", "shade") == "OK"
+    script = "import gtshade\nGB('StreamReader').map(lambda x: gtshade.VERSION).register('s')"
+    assert r.execute_command("RG.PYEXECUTE", script, "ID", "mine", "REQUIREMENTS", "gtshade") == "OK"
     (found,) = registrations(r)
-    assert found["PD"] == "{'sessionId': 'mine', 'depsList': [{'name': 'shade'}]}"
+    assert found["PD"] == "{'sessionId': 'mine', 'depsList': [{'name': 'gtshade'}]}"
     (session,) = map(pairs, r.execute_command("RG.PYDUMPSESSIONS"))
-    assert session["requirements"] == ["shade"]
+    assert session["requirements"] == ["gtshade"]
     (session,) = map(pairs, r.execute_command("RG.PYDUMPSESSIONS", "VERBOSE"))
     assert pairs(session["requirements"][0])["IsDownloaded"] == "yes"

@@ -29,8 +29,8 @@ LONG = 60
 SCRIPT = """
 def step(record):
     import os
-    import colour
-    execute('rpush', 'seen', f"{{colour.VERSION}} {{os.getpid()}}")
+    import gtcolour
+    execute('rpush', 'seen', f"{{gtcolour.VERSION}} {{os.getpid()}}")
 
 GB('StreamReader').foreach(step).register('{stream}')
 """
@@ -38,7 +38,7 @@ GB('StreamReader').foreach(step).register('{stream}')
 PLAIN = """
 def step(record):
     import importlib.util
-    execute('rpush', 'without', str(importlib.util.find_spec('colour')))
+    execute('rpush', 'without', str(importlib.util.find_spec('gtcolour')))
 
 GB('StreamReader').foreach(step).register('plain')
 """
@@ -48,8 +48,8 @@ GB('StreamReader').foreach(step).register('plain')
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of wheels and a place for environments, for all tests here: each environment is made once."""
     folder = tmp_path_factory.mktemp("environments")
-    make_wheel(folder / "wheels", "colour", "1.0")
-    make_wheel(folder / "wheels", "colour", "2.0")
+    make_wheel(folder / "wheels", "gtcolour", "1.0")
+    make_wheel(folder / "wheels", "gtcolour", "2.0")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GEARTRAIN_WHEELS", str(folder / "wheels"))
         patch.setenv("GEARTRAIN_ENVIRONMENTS", str(folder / "made"))
@@ -57,14 +57,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def submit(place: Workplace, version: str, stream: str = "s", session: str = "one") -> str:
-    """Register a session that needs `colour` of that version; its registration."""
-    outcome = place.client.execute(SCRIPT.format(stream=stream), session=session, requirements=[f"colour=={version}"])
+    """Register a session that needs `gtcolour` of that version; its registration."""
+    outcome = place.client.execute(SCRIPT.format(stream=stream), session=session, requirements=[f"gtcolour=={version}"])
     return outcome.registered[0]
 
 
 def serving(place: Workplace, version: str) -> set[int]:
-    """The processes that serve the environment of that version of `colour`."""
-    environment = environment_of(normalised([f"colour=={version}"]))
+    """The processes that serve the environment of that version of `gtcolour`."""
+    environment = environment_of(normalised([f"gtcolour=={version}"]))
     return {member.pid for member in live(place.link).values() if member.environment == environment}
 
 
@@ -160,12 +160,12 @@ def test_an_environment_that_cannot_be_made_is_shown_with_what_pip_said(place, w
     registration = submit(place, "3.0")
     worker = place.begin()
     info = place.wait_info(registration, lambda info: info.last_error, LONG)
-    assert "colour==3.0 cannot be installed on" in str(info.last_error)
+    assert "gtcolour==3.0 cannot be installed on" in str(info.last_error)
     details = place.client.show(registration)
-    assert "No matching distribution found for colour==3.0" in str(details.last_trace)
-    assert details.requirements == ("colour==3.0",)
+    assert "No matching distribution found for gtcolour==3.0" in str(details.last_trace)
+    assert details.requirements == ("gtcolour==3.0",)
     wait_for(worker._ready.is_set, LONG)
-    make_wheel(wheels, "colour", "3.0")
+    make_wheel(wheels, "gtcolour", "3.0")
     submit(place, "3.0")
     place.add("s")
     wait_for(lambda: place.link.call("LLEN", "seen") == 1, LONG)
@@ -173,16 +173,16 @@ def test_an_environment_that_cannot_be_made_is_shown_with_what_pip_said(place, w
 
 def test_installed_anew_a_session_gets_what_is_there_now(place, wheels):
     """The next ones too; a session that is not submitted again keeps what it has."""
-    make_wheel(wheels, "shade", "1.0")
-    script = SCRIPT.format(stream="s").replace("colour", "shade")
-    place.client.execute(script, session="old", requirements=["shade"])
+    make_wheel(wheels, "gtshade", "1.0")
+    script = SCRIPT.format(stream="s").replace("gtcolour", "gtshade")
+    place.client.execute(script, session="old", requirements=["gtshade"])
     place.begin()
     place.add("s")
     wait_for(lambda: place.link.call("LLEN", "seen") == 1, LONG)
-    make_wheel(wheels, "shade", "2.0")
+    make_wheel(wheels, "gtshade", "2.0")
     new = script.replace("'s'", "'t'")
-    place.client.execute(new, session="new", requirements=["shade"], reinstall=True)
-    place.client.execute(new.replace("'t'", "'u'"), session="next", requirements=["shade"])
+    place.client.execute(new, session="new", requirements=["gtshade"], reinstall=True)
+    place.client.execute(new.replace("'t'", "'u'"), session="next", requirements=["gtshade"])
     for stream in ("s", "t", "u"):
         place.add(stream)
     wait_for(lambda: place.link.call("LLEN", "seen") == 4, LONG)
@@ -201,11 +201,11 @@ def test_a_worker_that_is_killed_takes_its_processes_along(place, start_worker):
 
 def test_killed_while_it_installs_another_one_makes_the_environment(place, start_worker, wheels):
     """The lock ends with its process."""
-    make_wheel(wheels, "colour", "4.0")
+    make_wheel(wheels, "gtcolour", "4.0")
     submit(place, "4.0")
     told = {name: os.environ[name] for name in ("GEARTRAIN_WHEELS", "GEARTRAIN_ENVIRONMENTS")}
     worker = start_worker(place.url, env=told)
-    environment = environment_of(normalised(["colour==4.0"]))
+    environment = environment_of(normalised(["gtcolour==4.0"]))
     wait_for(lambda: status_of(environment).state is State.MAKING, LONG)
     os.kill(worker.pid, signal.SIGKILL)
     place.begin()
@@ -217,10 +217,10 @@ def test_requirements_are_signed_with_the_code(place, monkeypatch):
     """Installing runs code: with a secret, nothing is installed that was not signed with it."""
     monkeypatch.setenv("GEARTRAIN_SECRET", "s3cret")
     registration = submit(place, "1.0")
-    evil = normalised(["colour==2.0"])
+    evil = normalised(["gtcolour==2.0"])
     sessions = dict(zip(*[iter(place.link.call("HGETALL", keys.SESSIONS))] * 2, strict=True))
     session = Session.from_json(sessions["one"])
-    assert session.requirements == ("colour==1.0",)
+    assert session.requirements == ("gtcolour==1.0",)
     place.link.call("HSET", keys.code("one"), "requirements", json.dumps(evil))
     place.begin()
     info = place.wait_info(registration, lambda info: info.last_error, LONG)
