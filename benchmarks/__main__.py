@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import cluster, latency, scale, spec_example, throughput, writes
+from benchmarks import cluster, keys, latency, scale, spec_example, throughput, writes
 from benchmarks.arena import Arena, Broken
 from benchmarks.page import Page, command
 from benchmarks.stats import Verdict
@@ -25,6 +25,7 @@ class Plan:
 
     Attributes:
         entries: of the stream that is drained.
+        keys: that `run()` goes over.
         window: seconds of one measurement of throughput.
         rounds: of the interleaved measurements.
         latency: seconds of one measurement of latency.
@@ -34,6 +35,7 @@ class Plan:
     """
 
     entries: int
+    keys: int
     window: float
     rounds: int
     latency: float
@@ -44,6 +46,7 @@ class Plan:
 
 FULL = Plan(
     entries=1_200_000,
+    keys=1_000_000,
     window=2.0,
     rounds=5,
     latency=3.0,
@@ -54,6 +57,7 @@ FULL = Plan(
 
 QUICK = Plan(
     entries=800_000,
+    keys=300_000,
     window=1.5,
     rounds=2,
     latency=1.0,
@@ -89,14 +93,15 @@ def run(plan: Plan) -> Page:
         sets = spec_example.measure(arena, plan.rounds, _say)
         server = arena.redis.info("server")
     costs = writes.measure(plan.rounds, 2 * plan.window, _say)
+    millions = keys.measure(plan.keys, plan.rounds, _say)
     shards = cluster.measure(plan.entries // 4, plan.rounds, _say)
     return Page(
         tables=[
             *throughput.tables(rates), *latency.tables(delays), *scale.tables(loads), *spec_example.tables(sets),
-            *writes.tables(costs), *cluster.tables(shards),
+            *writes.tables(costs), *keys.tables(millions), *cluster.tables(shards),
         ],
         gates=[*throughput.gates(rates), *latency.gates(delays), *scale.gates(loads), *spec_example.gates(sets),
-               *writes.gates(costs), *cluster.gates(shards)],
+               *writes.gates(costs), *keys.gates(millions), *cluster.gates(shards)],
         server=server,
         rounds=plan.rounds,
         seconds=time.monotonic() - begin,

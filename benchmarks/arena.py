@@ -81,7 +81,7 @@ class Arena:
             self.redis = redis.Redis.from_url(self.url, decode_responses=True)
             self.client = Client(self.url)
             self._fill()
-            self._supervisor = Supervisor(self.url, 1, WorkerSettings(), on_output=_show_trouble)
+            self._supervisor = Supervisor(self.url, 1, WorkerSettings(), on_output=show_trouble)
             self._supervisor.start()
             wait_for(lambda: bool(self._supervisor.wait_ready(0)), "the worker")
         except BaseException:
@@ -210,7 +210,8 @@ def _order(number: int) -> tuple[str, ...]:
     return ("XADD", SOURCE, "*", *fields)
 
 
-def _show_trouble(line: str) -> None:
+def show_trouble(line: str) -> None:
+    """Print what a worker says of failures."""
     # A registration that goes takes its leases along, which the worker notes.
     if " INFO " not in line and "lost the lease" not in line:
         print(f"worker: {line}", file=sys.stderr)

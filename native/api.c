@@ -48,8 +48,8 @@ int api_is_valkey(void) {
     return valkey_alloc != NULL;
 }
 
-void api_free_loaded(char *bytes) {
-    if (bytes != NULL) server_free(bytes);
+void api_free_given(void *memory) {
+    if (memory != NULL) server_free(memory);
 }
 
 int api_command_of(RedisModuleCtx *ctx, const char *name, RedisModuleCmdFunc handler, const char *flags, int keys,

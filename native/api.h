@@ -323,8 +323,9 @@ int api_is_valkey(void);
 /* Resolve everything; the name of the first function that is needed and missing, or NULL. */
 const char *api_resolve(RedisModuleCtx *ctx);
 
-/* Free what RM_LoadStringBuffer gave: it is the server's, and RM_Free is not in builds with AddressSanitizer. */
-void api_free_loaded(char *bytes);
+/* Free what RM_LoadStringBuffer or RM_GetCommandKeys gave (NULL: nothing): it is the server's, and RM_Free is not in builds with
+ * AddressSanitizer. */
+void api_free_given(void *memory);
 
 /* Have a command that only administrators may call: it is in @admin, @dangerous and @slow, as the server's own are by their
  * flags alone. While clients' writes are paused (a failover), it waits as writes do. */

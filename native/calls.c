@@ -9,7 +9,9 @@
 #include "serving.h"
 #include "workers.h"
 
-enum { BUCKETS = 256, PATIENCE_US = 10000000 };
+/* How long a call waits for somebody to serve its lane; a worker that the server has started is waited for longer: on a busy
+ * machine it needs its time. */
+enum { BUCKETS = 256, PATIENCE_US = 10000000, PATIENCE_FOR_OURS_US = 30000000 };
 
 static const char NOBODY[] = "ERR nobody answers this command here: start a worker (`geartrain worker`), or have the server "
                              "start one (`loadmodule geartrain.so workers 1`)";
@@ -193,10 +195,11 @@ void calls_return(Call *call) {
 
 /* Give up what has waited too long in a lane while nobody served it. The first is the oldest, but for returned ones. */
 static void give_up(Lane *lane, uint64_t now) {
+    uint64_t patience = workers_running() > 0 ? PATIENCE_FOR_OURS_US : PATIENCE_US;
     while (lane->waiting.first != NULL) {
         Call *call = lane->waiting.first;
         uint64_t begin = call->since > lane->served_until ? call->since : lane->served_until;
-        if (now < begin + PATIENCE_US) return;
+        if (now < begin + patience) return;
         int last = lane->calls == 1;
         calls_end(call, NULL, workers_wanted() > 0 ? NOT_YET : NOBODY);
         if (last) return;

@@ -58,7 +58,7 @@ int calls_load(RedisModuleCtx *ctx);
 const char *calls_refusal(RedisModuleCtx *ctx);
 
 /* Make a call of the present command: its client is blocked until the answer, or gets an error at once. Where nobody serves the
- * lane the server starts a worker, if it may (workers.h), and the call waits ten seconds for one. */
+ * lane the server starts a worker, if it may (workers.h), and the call waits for one: ten seconds, or thirty for the server's. */
 int calls_make(RedisModuleCtx *ctx, const CallWish *wish);
 
 /* A call that runs, or NULL. */

@@ -60,7 +60,7 @@ static Keys keys_of(RedisModuleString **argv, int argc) {
 }
 
 static void free_keys(Keys *keys) {
-    if (keys->places != NULL) RM_Free(keys->places);
+    api_free_given(keys->places);
 }
 
 static int concerns(const Hook *hook, const Keys *keys) {
@@ -222,8 +222,13 @@ void commandhooks_settle(void) {
     }
 }
 
+const char *commandhooks_unsuitable(RedisModuleCtx *ctx, const Hook *hook) {
+    return hooktable_unsuitable(ctx, hook);
+}
+
 const char *commandhooks_refusal(RedisModuleCtx *ctx, const Hook *hook) {
-    return hooktable_refusal(ctx, hook);
+    const char *why = hooktable_unsuitable(ctx, hook);
+    return why != NULL ? why : hooktable_disorder(hook);
 }
 
 int commandhooks_load(RedisModuleCtx *ctx, RedisModuleCmdFunc handler) {

@@ -37,6 +37,9 @@
 /* Why a hook cannot be set, as an error line that is valid until the next call; NULL: it can. */
 const char *commandhooks_refusal(RedisModuleCtx *ctx, const Hook *hook);
 
+/* The same as far as it is about the commands that it names, whatever other hooks there are. */
+const char *commandhooks_unsuitable(RedisModuleCtx *ctx, const Hook *hook);
+
 /* A hook comes, or goes; any reader's. The filter follows at the next `commandhooks_settle`. */
 void commandhooks_add(Hook *hook);
 void commandhooks_remove(Hook *hook);

@@ -212,7 +212,8 @@ static const char *refuse_command(RedisModuleCtx *ctx, const Hook *hook, const c
 }
 
 /* An async hook is the last one of its command: what it would be called by cannot wait. */
-static const char *refuse_order(const Hook *hook) {
+const char *hooktable_disorder(const Hook *hook) {
+    if (hook->reader != READER_COMMAND) return NULL;
     const HookedCommand *command = hooktable_find(hook->command.bytes, hook->command.length);
     for (unsigned i = 0; command != NULL && i < command->hook_count; i++) {
         const Hook *other = command->hooks[i];
@@ -227,12 +228,10 @@ static const char *refuse_order(const Hook *hook) {
     return NULL;
 }
 
-const char *hooktable_refusal(RedisModuleCtx *ctx, const Hook *hook) {
+const char *hooktable_unsuitable(RedisModuleCtx *ctx, const Hook *hook) {
     if (hook->reader == READER_COMMAND) {
         if (hook->command.length == 0) return NULL;
-        const char *why =
-            refuse_command(ctx, hook, hook->command.bytes, hook->command.length, hook->keyprefix.length == 0);
-        return why != NULL ? why : refuse_order(hook);
+        return refuse_command(ctx, hook, hook->command.bytes, hook->command.length, hook->keyprefix.length == 0);
     }
     const char *word = hook->commands.bytes, *why = NULL;
     for (size_t length; why == NULL && (length = next_word(&word)) > 0; word += length) {

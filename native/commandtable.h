@@ -40,7 +40,9 @@ int hooktable_compare(const Hook *a, const Hook *b);
 /* Ask the server about a command. */
 void hooktable_look_up(RedisModuleCtx *ctx, HookedCommand *command);
 
-/* Why a hook cannot be set, as an error line that is valid until the next call; NULL: it can. */
-const char *hooktable_refusal(RedisModuleCtx *ctx, const Hook *hook);
+/* Why the commands that a hook names cannot be hooked, and why it cannot come beside the other hooks of its command; as error
+ * lines that are valid until the next call. NULL: nothing speaks against it. */
+const char *hooktable_unsuitable(RedisModuleCtx *ctx, const Hook *hook);
+const char *hooktable_disorder(const Hook *hook);
 
 #endif

@@ -27,7 +27,7 @@ static RedisModuleString *first_key(RedisModuleCtx *ctx, const char *command, Re
         bytes = RM_StringPtrLen(words[places[i]], &length);
         if (slots_of(bytes, length) != slot) *several = 1;
     }
-    if (places != NULL) RM_Free(places);
+    api_free_given(places);
     RM_FreeString(NULL, words[0]);
     if (words != few) RM_Free(words);
     return first;
@@ -50,6 +50,21 @@ static const char *outside(const RedisModuleString *key) {
     if (bound == FOREIGN_FREE || slots_of(bytes, length) == (unsigned)bound) return NULL;
     return "CROSSSLOT in a cluster the function of a hooked command reaches the keys of that command's slot alone: give them the "
            "same part in braces";
+}
+
+int foreign_slot(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (!slots_in_cluster(ctx)) return FOREIGN_FREE;
+    int count = 0, *places = RM_GetCommandKeys(ctx, argv, argc, &count);
+    /* Of a transaction or script the other commands may have keys. */
+    int within = (RM_GetContextFlags(ctx) & (REDISMODULE_CTX_FLAGS_LUA | REDISMODULE_CTX_FLAGS_MULTI)) != 0;
+    int slot = within ? FOREIGN_NO_KEYS : FOREIGN_FREE;
+    if (places != NULL && count > 0) {
+        size_t length;
+        const char *key = RM_StringPtrLen(argv[places[0]], &length);
+        slot = (int)slots_of(key, length);
+    }
+    api_free_given(places);
+    return slot;
 }
 
 const char *foreign_several(RedisModuleCtx *ctx, const char *command, RedisModuleString **argv, size_t argc) {

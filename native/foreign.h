@@ -16,6 +16,9 @@ enum { FOREIGN_FREE = -1, FOREIGN_NO_KEYS = -2 };
 /* Bind calls to a slot, to no keys at all, or to nothing; returns what they were bound to. */
 int foreign_bind(int slot);
 
+/* What calls are to be bound to while a client's command runs. */
+int foreign_slot(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
+
 /* Whether they are bound: then scripts, whose keys nobody knows before, cannot be called. */
 int foreign_is_bound(void);
 

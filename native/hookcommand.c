@@ -1,6 +1,7 @@
-/* `GEARTRAIN.HOOK SET | DEL | LIST`.
+/* `GEARTRAIN.HOOK SET | DEL | CHECK | LIST`.
  *
  *   SET id version [field value]...    OK; OLD, and nothing is done, where there is a hook of a later version
+ *   CHECK id [field value]...          OK, or why the server could not hook the commands that it names; nothing is done
  *   DEL id                             1, or 0: there is none
  *   DEL id version [UNLINK [key]...]   the same, where it has that version or an earlier one
  *
@@ -68,6 +69,34 @@ static int is_later(const Hook *hook, unsigned long long version) {
     return number_of(hook->version.bytes, hook->version.length, INT64_MAX, &number) && number > version;
 }
 
+/* Give a new hook its fields. 0: one was refused, the error was sent, and the hook is gone. */
+static int read_fields(RedisModuleCtx *ctx, Hook *hook, RedisModuleString **fields, int count) {
+    for (int i = 0; i + 1 < count; i += 2) {
+        size_t name_length, length;
+        const char *name = RM_StringPtrLen(fields[i], &name_length), *value = RM_StringPtrLen(fields[i + 1], &length);
+        int known;
+        const char *id = hook->id.bytes, *allowed = hook_set(hook, name, name_length, value, length, &known);
+        if (allowed == NULL) continue;
+        if (known) refuse(ctx, hook, "ERR hook %.100s: %.40s is '%.100s'; it must be %s", id, name, value, allowed);
+        else refuse(ctx, hook, "ERR hook %.100s: no field '%.40s'; use %s", id, name, allowed);
+        return 0;
+    }
+    return 1;
+}
+
+/* Whether the commands that a hook names can be hooked. */
+static int check_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc < 3 || argc % 2 != 1) return RM_WrongArity(ctx);
+    size_t length;
+    const char *id = RM_StringPtrLen(argv[2], &length);
+    Hook *hook = hook_new(RM_GetSelectedDb(ctx), id, length, "0", 1);
+    if (!read_fields(ctx, hook, argv + 3, argc - 3)) return REDISMODULE_OK;
+    const char *refusal = commandhooks_unsuitable(ctx, hook);
+    if (refusal != NULL) return refuse(ctx, hook, "%s", refusal);
+    hook_free(hook);
+    return RM_ReplyWithSimpleString(ctx, "OK");
+}
+
 static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (argc < 4 || argc % 2 != 0) return RM_WrongArity(ctx);
     if (!may_change(ctx)) return REDISMODULE_OK;
@@ -81,16 +110,7 @@ static int set_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) 
     const Hook *present = hooks_find(RM_GetSelectedDb(ctx), id, id_length);
     if (present != NULL && is_later(present, number) && !from_elsewhere(ctx)) return RM_ReplyWithSimpleString(ctx, "OLD");
     Hook *hook = hook_new(RM_GetSelectedDb(ctx), id, id_length, version, version_length);
-    for (int i = 4; i + 1 < argc; i += 2) {
-        size_t name_length, length;
-        const char *name = RM_StringPtrLen(argv[i], &name_length), *value = RM_StringPtrLen(argv[i + 1], &length);
-        int known;
-        const char *allowed = hook_set(hook, name, name_length, value, length, &known);
-        if (allowed != NULL && known) {
-            return refuse(ctx, hook, "ERR hook %.100s: %.40s is '%.100s'; it must be %s", id, name, value, allowed);
-        }
-        if (allowed != NULL) return refuse(ctx, hook, "ERR hook %.100s: no field '%.40s'; use %s", id, name, allowed);
-    }
+    if (!read_fields(ctx, hook, argv + 4, argc - 4)) return REDISMODULE_OK;
     if (hook->mode == MODE_SYNC && sync_reason() != NULL && !from_elsewhere(ctx)) {
         return refuse(ctx, hook, "ERR no mode=sync here: %s", sync_reason());
     }
@@ -220,7 +240,8 @@ static int hook_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (same_word(verb, length, "set")) return set_command(ctx, argv, argc);
     if (same_word(verb, length, "del")) return del_command(ctx, argv, argc);
     if (same_word(verb, length, "list")) return list_command(ctx, argc);
-    return refuse(ctx, NULL, "ERR GEARTRAIN.HOOK has SET, DEL and LIST, not '%.40s'", verb);
+    if (same_word(verb, length, "check")) return check_command(ctx, argv, argc);
+    return refuse(ctx, NULL, "ERR GEARTRAIN.HOOK has SET, DEL, CHECK and LIST, not '%.40s'", verb);
 }
 
 int hookcommand_load(RedisModuleCtx *ctx) {

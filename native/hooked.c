@@ -14,7 +14,6 @@
 #include "links.h"
 #include "refusals.h"
 #include "reply.h"
-#include "slots.h"
 #include "sync.h"
 #include "triggers.h"
 
@@ -182,8 +181,8 @@ static int tell_keys(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     int count = 0, *flags = NULL;
     int *places = RM_GetCommandKeysWithFlags(ctx, argv + 1, argc - 1, &count, &flags);
     for (int i = 0; places != NULL && i < count; i++) RM_KeyAtPosWithFlags(ctx, places[i] + 1, flags != NULL ? flags[i] : 0);
-    if (places != NULL) RM_Free(places);
-    if (flags != NULL) RM_Free(flags);
+    api_free_given(places);
+    api_free_given(flags);
     return REDISMODULE_OK;
 }
 
@@ -195,22 +194,6 @@ static int find_user(RedisModuleCtx *ctx, RedisModuleUser **user) {
     return name == NULL || *user != NULL;
 }
 
-/* What calls are bound to while the command runs. */
-static int slot_for(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
-    if (!slots_in_cluster(ctx)) return FOREIGN_FREE;
-    int count = 0, *places = RM_GetCommandKeys(ctx, argv, argc, &count);
-    /* Of a transaction or script the other commands may have keys. */
-    int within = (RM_GetContextFlags(ctx) & (REDISMODULE_CTX_FLAGS_LUA | REDISMODULE_CTX_FLAGS_MULTI)) != 0;
-    int slot = within ? FOREIGN_NO_KEYS : FOREIGN_FREE;
-    if (places != NULL && count > 0) {
-        size_t length;
-        const char *key = RM_StringPtrLen(argv[places[0]], &length);
-        slot = (int)slots_of(key, length);
-    }
-    if (places != NULL) RM_Free(places);
-    return slot;
-}
-
 static int hooked_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     if (RM_IsKeysPositionRequest(ctx)) return tell_keys(ctx, argv, argc);
     if (argc < 2 || !commandhooks_is_own(argv[0])) {
@@ -220,7 +203,7 @@ static int hooked_command(RedisModuleCtx *ctx, RedisModuleString **argv, int arg
     argc--;
     Invocation now = {.ctx = ctx, .db = RM_GetSelectedDb(ctx), .command = argv[0]};
     if (!find_user(ctx, &now.user)) return RM_ReplyWithError(ctx, "NOPERM the user of this connection is gone");
-    int before = foreign_bind(slot_for(ctx, argv, argc));
+    int before = foreign_bind(foreign_slot(ctx, argv, argc));
     int allowed = now.user == NULL || RM_ACLCheckCommandPermissions(now.user, argv, argc) == REDISMODULE_OK;
     Hook *hook = allowed && !api_writes_paused() ? commandhooks_next(now.db, argv, argc, NULL) : NULL;
     if (hook == NULL) answer_original(&now, argv, argc);

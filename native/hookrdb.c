@@ -43,7 +43,7 @@ static Text load_text(RedisModuleIO *rdb) {
     size_t length = 0;
     char *bytes = RM_LoadStringBuffer(rdb, &length);
     Text text = bytes != NULL ? text_of(bytes, length) : text_of("", 0);
-    api_free_loaded(bytes);
+    api_free_given(bytes);
     return text;
 }
 

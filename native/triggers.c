@@ -7,6 +7,7 @@
 #include "calls.h"
 #include "capture.h"
 #include "commandtable.h"
+#include "foreign.h"
 #include "hash.h"
 #include "reply.h"
 #include "resp.h"
@@ -126,8 +127,11 @@ static int trigger(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
         return RM_ReplyWithError(ctx, "READONLY triggers are called on the primary");
     }
     if (hook == NULL) return unknown(ctx, name);
-    if (hook->mode == MODE_SYNC) return call_here(ctx, hook, argv + 1, argc - 1);
-    return triggers_call_worker(ctx, hook, argv, argc);
+    if (hook->mode != MODE_SYNC) return triggers_call_worker(ctx, hook, argv, argc);
+    int before = foreign_bind(foreign_slot(ctx, argv, argc));
+    call_here(ctx, hook, argv + 1, argc - 1);
+    foreign_bind(before);
+    return REDISMODULE_OK;
 }
 
 static int trigger_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {

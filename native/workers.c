@@ -309,10 +309,14 @@ unsigned workers_wanted(void) {
     return seat_count;
 }
 
-void workers_info(RedisModuleInfoCtx *ctx) {
-    unsigned long long running = 0;
+unsigned workers_running(void) {
+    unsigned running = 0;
     for (unsigned i = 0; i < seat_count; i++) running += seats[i].state == RUNNING;
+    return running;
+}
+
+void workers_info(RedisModuleInfoCtx *ctx) {
     RM_InfoAddFieldULongLong(ctx, "workers_wanted", seat_count);
-    RM_InfoAddFieldULongLong(ctx, "workers_running", running);
+    RM_InfoAddFieldULongLong(ctx, "workers_running", workers_running());
     RM_InfoAddFieldULongLong(ctx, "workers_restarted", restarts);
 }

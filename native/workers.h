@@ -24,8 +24,9 @@ int workers_load(RedisModuleCtx *ctx, const Options *options);
 /* Somebody is missed who answers commands: have a worker, where none is kept and that is allowed. */
 void workers_want(void);
 
-/* How many are kept, or are to be. */
+/* How many are kept, or are to be; how many processes there are. */
 unsigned workers_wanted(void);
+unsigned workers_running(void);
 
 void workers_info(RedisModuleInfoCtx *ctx);
 

@@ -37,7 +37,9 @@ def module_pool(tmp_path_factory):
         if flavour not in shared:
             binary = sanitized(required(flavour), tmp_path_factory.mktemp("binary"))
             require_module()
-            shared[flavour] = SharedServer(EmbeddedServer.start(binary=binary, module=True, options=DEBUG))
+            # No worker of the server's own comes between tests that play workers.
+            made = EmbeddedServer.start(binary=binary, module=True, module_options={"workers": 0}, options=DEBUG)
+            shared[flavour] = SharedServer(made)
         return shared[flavour].reset()
 
     yield take

@@ -6,7 +6,7 @@ import hiredis
 import pytest
 
 from geartrain.errors import CommandError
-from support.calls import answer, figures, serve, wait_blocked, wait_waiting
+from support.calls import Raw, answer, figures, serve, wait_blocked, wait_waiting
 from support.waiting import wait_for
 
 
@@ -272,3 +272,39 @@ def test_figures_are_in_info(db, raw, worker):
     assert (after["running"], after["answered"]) == (0, before["answered"] + 1)
     worker.close()
     wait_for(lambda: figures(db)["servers"] == 0)
+
+
+def test_flushall_ends_no_call(db, raw, worker):
+    """Calls are no keys."""
+    caller = raw()
+    caller.send("GEARTRAIN.CALL", "l", "x")
+    wait_waiting(db, 1)
+    db.call("FLUSHALL")
+    call = serve(worker, "l")
+    db.call("FLUSHALL")
+    assert answer(worker, call, b":1\r\n") == 1
+    assert caller.receive() == 1
+
+
+def test_servers_with_threads_for_connections_do_the_same(fresh_server, module_flavour):
+    """`io-threads`: many callers and workers at the same time."""
+    server = fresh_server(module_flavour, module={"workers": 0}, options={"io-threads": "4"})
+    workers = [Raw(server.port) for _ in range(4)]
+    callers = [Raw(server.port) for _ in range(16)]
+    for connection in workers:
+        connection.send("GEARTRAIN.SERVE", 0, "l")
+    for number in range(200):
+        for caller in callers:
+            caller.send("GEARTRAIN.CALL", "l", number)
+        answered = 0
+        while answered < len(callers):
+            for connection in workers:
+                if connection.has_reply():
+                    call = connection.receive()
+                    if isinstance(call, list):
+                        connection.send("GEARTRAIN.ANSWER", call[0], b"$%d\r\n%b\r\n" % (len(call[6][0]), call[6][0]))
+                        connection.send("GEARTRAIN.SERVE", 0, "l")
+                        answered += 1
+        assert {caller.receive() for caller in callers} == {b"%d" % number}
+    for connection in (*workers, *callers):
+        connection.close()

@@ -27,10 +27,17 @@ FIELDS = [
     "value",
     "user",
     "definition",
+    "keyprefix",
+    "trigger",
+    "inorder",
+    "environment",
+    "order",
 ]
 VALUES = [
     "keys",
     "stream",
+    "command",
+    "echo",
     "async",
     "sync",
     "0",

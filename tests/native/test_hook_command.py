@@ -15,8 +15,8 @@ HOOK = "GEARTRAIN.HOOK"
     ("words", "message"),
     [
         ((), "wrong number of arguments"),
-        (("NONSENSE",), "GEARTRAIN.HOOK has SET, DEL and LIST, not 'NONSENSE'"),
-        (("",), "has SET, DEL and LIST"),
+        (("NONSENSE",), "GEARTRAIN.HOOK has SET, DEL, CHECK and LIST, not 'NONSENSE'"),
+        (("",), "has SET, DEL, CHECK and LIST"),
         (("SET",), "wrong number of arguments"),
         (("SET", "new"), "wrong number of arguments"),
         (("SET", "", "1"), "id must not be empty"),

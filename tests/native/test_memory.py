@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
+from support.calls import Raw, figures, serve
 from support.hooks import information, set_hook, setting
+from support.waiting import wait_for
 
 BYTES = 300_000
 """What may be left over; one leaked string for each of the rounds' commands would be ten times that."""
@@ -45,7 +49,31 @@ def blocks(link):
         link.call("GEARTRAIN.ATOMIC", "END")
 
 
-@pytest.mark.parametrize("work", [events, changes, blocks], ids=lambda work: work.__name__)
+def calls(link):
+    """Answered, wrong, returned, given up by either side; in order and not."""
+    set_hook(link, "h", reader="command", trigger="t", inorder=1)
+    port = urlsplit(link.endpoint.url).port
+    worker, callers = Raw(port), [Raw(port, protocol) for protocol in (2, 3, 3)]
+    for number in range(1500):
+        for caller in callers:
+            caller.send("RG.TRIGGER", "t", "x" * 500)
+        for blob in (b"$500\r\n" + b"x" * 500 + b"\r\n", b"*", b"*2\r\n:1\r\n-ERR x\r\n"):
+            call = serve(worker, "trigger", f"lane:{number}")
+            if number % 10 == 0:
+                worker.call("GEARTRAIN.RETURN", call.id)
+                call = serve(worker, "trigger")
+            worker.call("GEARTRAIN.ANSWER", call.id, blob)
+        for caller in callers:
+            caller.receive()
+    for caller in callers:
+        caller.send("RG.TRIGGER", "t")
+    serve(worker, "trigger")
+    for connection in (*callers, worker):
+        connection.close()
+    wait_for(lambda: figures(link) | {"running": 0, "waiting": 0, "servers": 0} == figures(link))
+
+
+@pytest.mark.parametrize("work", [events, changes, blocks, calls], ids=lambda work: work.__name__)
 def test_memory_is_given_back(db, work):
     """After a first round, which may fill caches, further ones leave nothing."""
     work(db)

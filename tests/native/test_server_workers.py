@@ -70,6 +70,15 @@ def test_workers_come_and_a_killed_one_is_started_again(fresh_server, module_fla
     wait_gone(first | second)
 
 
+def test_workers_have_the_environment_of_the_server(fresh_server, module_flavour, connect, monkeypatch):
+    """PATH, HOME, the secret that code is signed with, the folder of wheels: whatever the server was started with."""
+    monkeypatch.setenv("GEARTRAIN_TEST_WORD", "from the server")
+    (pid,) = wait_workers(connect(fresh_server(module_flavour, module={"workers": 1})), 1)
+    found = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    assert "GEARTRAIN_TEST_WORD=from the server" in found
+    assert any(entry.startswith("PATH=") for entry in found)
+
+
 def test_workers_end_with_a_server_that_is_killed(fresh_server, module_flavour, connect):
     """However it ended: they see the end of their socket."""
     server = fresh_server(module_flavour, module={"workers": 2})

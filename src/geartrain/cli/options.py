@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
+from geartrain.client import SessionTerms
 from geartrain.config import DEFAULT_URL, URL_VARIABLE, Dialect
 from geartrain.environments import read_file
 
-__all__ = ["URL_VARIABLE", "dialect_option", "json_option", "requirements_options", "session_option", "url_option"]
+__all__ = [
+    "URL_VARIABLE",
+    "dialect_option",
+    "json_option",
+    "requirements_options",
+    "session_option",
+    "terms_options",
+    "url_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 
 
 def url_option(
@@ -43,6 +54,25 @@ def requirements_options(command: F) -> F:
     )
     anew = click.option("--reinstall", is_flag=True, help="Let workers install these packages anew.")
     return file(anew(command))
+
+
+def terms_options(command: Callable[..., R]) -> Callable[..., R]:
+    """`--description TEXT --new --replace NAME`, argument `terms: SessionTerms`."""
+
+    @wraps(command)
+    def termed(*args: Any, description: str | None, new: bool, replaced: str | None, **kwargs: Any) -> R:
+        terms = SessionTerms(description=description, upgrade=not new, replaces=replaced)
+        return command(*args, terms=terms, **kwargs)
+
+    text = click.option("--description", metavar="TEXT", help="What the session is for.")
+    new = click.option("--new", is_flag=True, help="Refuse where there is a session of that name already.")
+    replace = click.option(
+        "--replace",
+        "replaced",
+        metavar="NAME",
+        help="Another session, whose place this one takes; registrations that are in both go on where they were.",
+    )
+    return text(new(replace(termed)))
 
 
 def dialect_option() -> Callable[[F], F]:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import click
 
-from geartrain.cli.options import dialect_option, json_option, requirements_options, session_option, url_option
+from geartrain.cli.options import (
+    dialect_option,
+    json_option,
+    requirements_options,
+    session_option,
+    terms_options,
+    url_option,
+)
 from geartrain.cli.output import print_json
 from geartrain.cli.plain import plain
 from geartrain.cli.scripting import script_output, tell_submitted, warn
-from geartrain.client import Client
+from geartrain.client import Client, SessionTerms
 from geartrain.config import Dialect
 from geartrain.errors import GeartrainError
 
@@ -18,6 +25,7 @@ from geartrain.errors import GeartrainError
 @url_option()
 @session_option()
 @dialect_option()
+@terms_options
 @requirements_options
 @json_option("what changed")
 def command(
@@ -25,6 +33,7 @@ def command(
     url: str | None,
     session: str | None,
     dialect: Dialect,
+    terms: SessionTerms,
     requirements: list[str],
     reinstall: bool,
     as_json: bool,
@@ -35,7 +44,7 @@ def command(
     and statistics, new ones start, missing ones are removed.
     """
     with Client(url) as client, script_output(as_json=as_json):
-        outcome = client.submit_file(script, session, dialect, requirements=requirements, reinstall=reinstall)
+        outcome = client.submit_file(script, session, dialect, terms, requirements=requirements, reinstall=reinstall)
     if outcome.submitted is None:
         raise GeartrainError(
             f"{script} registers nothing: nothing was submitted, and what was registered before stays. `geartrain exec"

@@ -94,6 +94,7 @@ class Client:
         on_run: Callable[[RunRequest], None] | None = None,
         requirements: Iterable[str] = (),
         reinstall: bool = False,
+        traceback: bool = True,
     ) -> Outcome:
         """Run a script's source in this process; its `run()` calls execute, what it registers is submitted.
 
@@ -114,6 +115,7 @@ class Client:
                 environment that has them (docs/howto/requirements.md); the script itself runs here, and imports what is
                 installed here.
             reinstall: these packages are to be installed anew, in their latest versions; other sessions keep theirs.
+            traceback: the outcome's errors are told with their tracebacks; otherwise their last lines alone.
 
         Raises:
             ScriptError: the script raised; its `trace` is the script's traceback.
@@ -126,6 +128,7 @@ class Client:
         dialect, terms = Dialect(dialect), self._with_needs(terms, requirements, reinstall=reinstall)
         script = Script(source, path)
         host = self._host(self._named(session, dialect), dialect, lambda: modules_of(script), terms, on_run)
+        host.traceback = traceback
         check(self._store.link, host.outcome.session, terms.terms)
         with self._in_place(host) as context, executed(script) as modules:
             context.flush()

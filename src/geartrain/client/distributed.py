@@ -1,8 +1,12 @@
-"""A `run()` on a cluster: every shard's part at the same time, by workers or in threads of this process; then the rest.
+"""A `run()`: every shard's part at the same time, by workers or in threads of this process; then the rest.
 
     cut ──> part of shard 0 ──a worker, or this thread──┐
         ├─> part of shard 1 ──a worker, or this thread──┼──> together ──> results
         └─> part of shard 2 ──a worker, or this thread──┘
+
+Where there are more workers than shards, a shard's keys are scanned in portions, each a part (`readers.cursors`). One
+server is one shard; what it has is not given to workers where that would take longer: few keys, or nothing to do with
+them before they meet; nor where it might be noticed: steps that fill a list of the script's, say.
 
 A part that a worker did not survive goes to another one, once; what its steps have executed happens again then. After a
 second death nobody tries it any more: it may well be the part that kills.
@@ -25,17 +29,32 @@ from geartrain.builder import Reader, RunRequest, Step
 from geartrain.config import Dialect
 from geartrain.errors import CodeError, CommandError, GeartrainError
 from geartrain.keys import slot_of, slot_tag
-from geartrain.pipeline import Collected, cut
-from geartrain.readers import reads_one_key
+from geartrain.pipeline import (
+    Collected,
+    borrows,
+    cut,
+    keeps_shards_whole,
+    marked_steps,
+    may_leave_something,
+    noticed,
+)
+from geartrain.readers import FIELDS, Layout, Portion, cursors_at, portions, reads_one_key
 from geartrain.registry.code import PYTHON
 from geartrain.runs import Delegation, Failed, Job, NotDone, Refused, Share, Why, perform, surroundings, through
-from geartrain.wire import Access, ClusterLink, Endpoint, access, topology_of
+from geartrain.runtime import EXECUTES
+from geartrain.wire import Access, ClusterLink, Endpoint, Link, Shard, access, topology_of
 from geartrain.worker.membership import live
 
 logger = logging.getLogger("geartrain.client")
 
 _PATIENCE = 2.0
 """Seconds that a run which ends early waits for its threads; user code that goes on longer is left alone."""
+
+
+LEAST = 20_000
+"""Keys that one server has where its workers are asked to help: below that, the caller has them read within 50 ms."""
+
+_KEYS = frozenset({Reader.KEYS, Reader.KEYS_ONLY})
 
 
 class _Ended(NamedTuple):
@@ -70,22 +89,43 @@ class Distributed:
 
     def run(self, request: RunRequest) -> Collected:
         """The results of a run, and the errors of single records; raises as `SessionHost.run`."""
+        fields = noticed(request.steps, FIELDS, shown=("key",))
+        clustered = topology_of(self._endpoint).clustered
+        if not clustered and not _divides(request, self._dialect):
+            return perform(self._job(request, fields), self._endpoint)
         parts = cut(request.steps, self._dialect)
         # Only what is a result in the end becomes its `str`.
         convert = request.convert and not parts.together
-        job = Job(replace(request, steps=parts.shard, convert=convert), self._dialect)
+        job = self._job(replace(request, steps=parts.shard, convert=convert), fields)
         topology_of(self._endpoint).refresh()
         with access(self._endpoint, "geartrain:run") as link:
-            if reads_one_key(request):
-                collected = perform(job, self._endpoint, Share(slot_of(request.pattern)))
-            else:
-                helpers = self._helpers(link)
-                tags = [_home(link)] if request.local else [shard.tag for shard in link.shards]
-                shares = shares_of(request.reader, tags, helpers)
-                kept = None if request.collect else slot_of(_home(link))
-                with self._delegated(link, job, helpers) as delegation:
-                    collected = _Parts(self._endpoint, job, shares, delegation).collected(kept)
+            collected = self._on_cluster(link, request, job) if clustered else self._on_server(link, request, job)
+            if collected is None:
+                return perform(self._job(request, fields), self._endpoint)
         return self._together(parts.together, collected, convert=request.convert) if parts.together else collected
+
+    def _on_cluster(self, link: Access, request: RunRequest, job: Job) -> Collected:
+        if reads_one_key(request):
+            return perform(job, self._endpoint, Share(slot_of(request.pattern)))
+        helpers = self._helpers(link)
+        shares = shares_of(request, self._dialect, link, helpers)
+        kept = None if request.collect else slot_of(_home(link))
+        with self._delegated(link, job, helpers) as delegation:
+            return _Parts(self._endpoint, job, shares, delegation).collected(kept)
+
+    def _on_server(self, link: Access, request: RunRequest, job: Job) -> Collected | None:
+        """What workers make of the portions of one server's keys; None: it is better done by who calls, undivided."""
+        helpers = self._helpers(link) if _is_large(link) else 0
+        shares = shares_of(request, self._dialect, link, helpers)
+        if len(shares) == 1:
+            return None
+        with self._delegated(link, job, helpers) as delegation:
+            return None if delegation is None else _Parts(self._endpoint, job, shares, delegation).collected()
+
+    def _job(self, request: RunRequest, fields: frozenset[str]) -> Job:
+        # What a step has put off may be refused later, and the error names the record.
+        lent = borrows(request.steps) and not marked_steps(request.steps, EXECUTES)
+        return Job(request, self._dialect, fields, lent)
 
     def _helpers(self, link: Access) -> int:
         """How many workers there are that could help."""
@@ -123,19 +163,50 @@ def _home(link: Access) -> str:
     return link.topology.shard_of(link.home).tag if isinstance(link, ClusterLink) else slot_tag(0).decode()
 
 
-def shares_of(reader: Reader, tags: Sequence[str], helpers: int) -> list[Share]:
+def _divides(request: RunRequest, dialect: Dialect) -> bool:
+    """Whether workers can do a part of it on one server without that anybody notices.
+
+    Keys, and steps before the results meet, which leave nothing in the caller's process.
+    """
+    if request.reader not in _KEYS or reads_one_key(request):
+        return False
+    steps = cut(request.steps, dialect).shard
+    return bool(steps) and not may_leave_something(steps)
+
+
+def _is_large(link: Access) -> bool:
+    """Whether one server has so many keys that workers are worth the while; who may not ask does without them."""
+    try:
+        return bool(link.call("DBSIZE") >= LEAST)
+    except CommandError:
+        return False
+
+
+def shares_of(request: RunRequest, dialect: Dialect, link: Access, helpers: int) -> list[Share]:
     """What the parts of a run are.
 
-    One for each shard; several, where keys are read and there are more workers than shards. Each portion's worker gets
-    all names of the shard, but reads the values of its own only.
+    One for each shard; several, where keys are read and there are more workers than shards.
 
     Args:
-        reader: what is read.
-        tags: of the shards.
+        request: the run.
+        dialect: what its steps mean.
+        link: asks the shards what their cursors are.
         helpers: how many workers may help.
     """
-    of = max(1, helpers // len(tags)) if reader is Reader.KEYS else 1
-    return [Share(slot_of(tag), number, of) for tag in tags for number in range(of)]
+    shards = [link.shard_of(f"{{{_home(link)}}}")] if request.local else link.shards
+    splits = request.reader in _KEYS and request.pattern_generator is None
+    of = helpers // len(shards) if splits and not keeps_shards_whole(request.steps, dialect) else 1
+    return [
+        Share(slot_of(shard.tag), portion)
+        for shard in shards
+        for portion in (_portions(link.on(shard), shard, of) if of > 1 else [None])
+    ]
+
+
+def _portions(link: Link, shard: Shard, of: int) -> list[Portion] | list[None]:
+    cursors = cursors_at(link)
+    small = cursors.layout is Layout.PLAIN and not _is_large(link)
+    return [None] if cursors.layout is None or small else portions(cursors, of, shard.slots)
 
 
 class _Parts:

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-from geartrain.builder import Mode, RegisterRequest, RunRequest
+from geartrain.builder import KeysArguments, Mode, RegisterRequest, RunRequest
+from geartrain.builder.requests import CommandArguments
 from geartrain.client.distributed import Distributed
 from geartrain.client.needs import Needs, lacking_in_server
 from geartrain.client.outcome import Outcome, RunResult
 from geartrain.config import Dialect
 from geartrain.environments import refuse_sync
-from geartrain.errors import ArgumentError, CommandError, NeedsModule, StepError
+from geartrain.errors import ArgumentError, CommandError, NeedsModule
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
-from geartrain.runs import Job, perform
-from geartrain.wire import Endpoint, Link, access, topology_of
+from geartrain.wire import Endpoint, Link, access
 
 
 class SessionHost:
@@ -37,6 +37,7 @@ class SessionHost:
     Attributes:
         requests: the registrations so far, by id; in redisgears-1.2 they get others when they are submitted.
         outcome: what the script did so far.
+        traceback: errors of single records are told with their tracebacks.
         collected: a `run()` that is to be executed when the script has ended.
     """
 
@@ -50,6 +51,7 @@ class SessionHost:
         needs: Needs | None = None,
     ) -> None:
         self.dialect = dialect
+        self.traceback = True
         self._needs = needs or Needs()
         self.collected: RunRequest | None = None
         self._on_run = on_run
@@ -63,14 +65,27 @@ class SessionHost:
 
         Raises:
             NeedsModule: it asks for what only the server module can do, and the server has none, or one that cannot.
+            ArgumentError: it names a command that cannot be hooked.
             RequirementsError: `mode='sync'`, and the server's Python lacks what the session needs.
         """
         if request.mode is Mode.SYNC:
             self._need_sync(request)
+        if names_commands(request):
+            self._need_hookable(request)
         registration = id_for(self.outcome.session, request, self.requests)
         self.requests[registration] = request
         self.outcome.registered.append(registration)
         return registration
+
+    def _need_hookable(self, request: RegisterRequest) -> None:
+        """Refuse a command that the server cannot hook; all shards have the same commands."""
+        with access(self._endpoint, "geartrain:client") as link:
+            try:
+                hooks.check(link.on(link.shards[0]), request)
+            except CommandError as error:
+                # Whether there is a module, and may be asked, is looked at elsewhere.
+                if not (error.is_unknown or hooks.is_forbidden(error)):
+                    raise ArgumentError(f"register({request.pattern!r}): {error.reply.removeprefix('ERR ')}") from None
 
     def _need_sync(self, request: RegisterRequest) -> None:
         """Refuse `mode='sync'` where nobody would run it."""
@@ -103,8 +118,9 @@ class SessionHost:
     def run(self, request: RunRequest) -> list[Any]:
         """Execute a pipeline at once; returns its results when all its effects are done.
 
-        On a cluster each shard's records are worked on by a worker, or by a thread of this process. In the dialect
-        redisgears-1.2 it is only collected, and [] is returned.
+        On a cluster each shard's records are worked on by a worker, or by a thread of this process; on one server with
+        many keys, each worker has a portion of them. In the dialect redisgears-1.2 it is only collected, and [] is
+        returned.
 
         Raises:
             StepError: a step raised.
@@ -122,26 +138,27 @@ class SessionHost:
 
     def finish(self) -> None:
         """Execute what was collected; raises as `run`. What a step raises is among the outcome's errors."""
-        if self.collected is None:
-            return
-        try:
+        if self.collected is not None:
             self._execute(self.collected)
-        except StepError as error:
-            self.outcome.errors.append(str(error.trace.splitlines(keepends=True)))
 
     def _execute(self, request: RunRequest) -> list[Any]:
         if self._on_run is not None:
             self._on_run(request)
-        if topology_of(self._endpoint).clustered:
-            distributed = Distributed(self._endpoint, self.dialect, self._modules, self._needs.environment)
-            results, errors = distributed.run(request)
-        else:
-            results, errors = perform(Job(request, self.dialect), self._endpoint)
-        self.outcome.errors += [error.text() for error in errors]
+        distributed = Distributed(self._endpoint, self.dialect, self._modules, self._needs.environment)
+        results, errors = distributed.run(request)
+        self.outcome.errors += [error.text(traceback=self.traceback) for error in errors]
         self.outcome.runs.append(
             RunResult(reader=request.reader, pattern=request.pattern, description=request.description, results=results)
         )
         return results
+
+
+def names_commands(request: RegisterRequest) -> bool:
+    """Whether a registration is about commands that the server module has to hook."""
+    arguments = request.arguments
+    if isinstance(arguments, CommandArguments):
+        return arguments.hook is not None
+    return isinstance(arguments, KeysArguments) and bool(arguments.commands)
 
 
 def _why_no_sync(link: Link) -> str | None:

@@ -6,9 +6,6 @@ Python code sees what failed, and says what the client gets then.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import _geartrain
 from geartrain.builder.requests import CommandArguments
 from geartrain.errors import CommandError
@@ -17,19 +14,9 @@ from geartrain.inserver.database import Database
 from geartrain.inserver.failures import LOG, told
 from geartrain.pipeline import compile_pipeline
 from geartrain.registry.statistics import Delta
-from geartrain.resp3 import text_of
 from geartrain.text import shown
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.tally import Tally
-
-
-def _converting(function: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """The same pipeline, whose results are their `str` (`convertToStr`); within it, so that the watchdog sees it."""
-
-    def converted(records: list[Any], context: Any) -> list[Any]:
-        return list(map(text_of, function(records, context)))
-
-    return converted
 
 
 def _has_trigger(deployment: Deployment) -> bool:
@@ -51,16 +38,19 @@ class CommandFunction:
         self.id = deployment.registration.id
         self.database = Database(handle)
         self._handle = handle
-        self._pipeline = compile_pipeline(deployment.pipeline.steps, dialect=deployment.dialect, collects=False)
+        self._pipeline = compile_pipeline(
+            deployment.pipeline.steps,
+            dialect=deployment.dialect,
+            convert=deployment.registration.convert,
+            collects=False,
+        )
         self._tally = Tally(history)
         self._worker = worker
-        self._convert = deployment.registration.convert
         self._called_by = "its trigger" if _has_trigger(deployment) else "its command"
 
     def start(self) -> None:
         """Take commands from now on."""
-        function = _converting(self._pipeline.function) if self._convert else self._pipeline.function
-        _geartrain.install(self._handle, function, self._failed, None, CONTEXT, None, False)
+        _geartrain.install(self._handle, self._pipeline.function, self._failed, None, CONTEXT, None, False)
 
     def close(self) -> None:
         """The hook goes."""

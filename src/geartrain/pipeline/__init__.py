@@ -6,8 +6,11 @@ from geartrain.pipeline.collected import Collected, RecordError
 from geartrain.pipeline.compiled import Pipeline, compile_pipeline
 from geartrain.pipeline.context import NO_RECORD, Context
 from geartrain.pipeline.futures import Future, Running
-from geartrain.pipeline.parts import Parts, cut
+from geartrain.pipeline.mentions import marked_steps
+from geartrain.pipeline.parts import Parts, counting, cut, keeps_shards_whole
+from geartrain.pipeline.sharing import may_leave_something
 from geartrain.pipeline.tailcalls import tail_calls
+from geartrain.pipeline.usage import borrows, noticed
 
 __all__ = [
     "NO_RECORD",
@@ -18,7 +21,13 @@ __all__ = [
     "Pipeline",
     "RecordError",
     "Running",
+    "borrows",
     "compile_pipeline",
+    "counting",
     "cut",
+    "keeps_shards_whole",
+    "marked_steps",
+    "may_leave_something",
+    "noticed",
     "tail_calls",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from geartrain.errors import FlatError, PauseRegistration, StepError, message_of
+from geartrain.errors import Aborted, CommandError, FlatError, PauseRegistration, StepError, message_of
 from geartrain.pipeline.describe import user_lines
 
 
@@ -19,6 +19,7 @@ class RecordError:
         last: the exception alone, for example `ValueError: no price`; that of `flat_error`, its message alone.
         flat: it is to be shown as `last`, whatever else is asked for.
         pauses: it asks that the registration be paused.
+        reply: the error line of the command that `call_next` called, which its client gets as it is; else ''.
     """
 
     message: str
@@ -26,6 +27,7 @@ class RecordError:
     last: str
     flat: bool = False
     pauses: bool = False
+    reply: str = ""
 
     @classmethod
     def of(cls, error: BaseException) -> RecordError:
@@ -35,8 +37,12 @@ class RecordError:
         if isinstance(cause, FlatError):
             pauses = isinstance(cause, PauseRegistration)
             return cls(message, (), message_of(cause), flat=True, pauses=pauses)
+        if isinstance(cause, Aborted):
+            # Where it was is chance.
+            return cls(message_of(cause), (), message_of(cause), flat=True)
         lines = tuple(user_lines(cause))
-        return cls(message, lines, lines[-1].rstrip("\n"))
+        reply = cause.reply if isinstance(cause, CommandError) and cause.command == "call_next" else ""
+        return cls(message, lines, lines[-1].rstrip("\n"), reply=reply)
 
     def text(self, *, traceback: bool = True) -> str:
         """As RedisGears shows it: the `str` of the list of lines.

@@ -96,6 +96,19 @@ def _old_place(steps: Sequence[Step]) -> int | None:
     return None
 
 
+def counting(steps: Sequence[Step]) -> tuple[Step, ...] | None:
+    """The steps for numbers of records in place of the records; None: they begin with something else than `count`."""
+    if not steps or steps[0].kind is not Kind.COUNT or steps[0].options.get(HALF) is Half.TOGETHER:
+        return None
+    return _half(steps[0], Half.TOGETHER), *steps[1:]
+
+
+def keeps_shards_whole(steps: Sequence[Step], dialect: Dialect) -> bool:
+    """Whether the records of one shard must stay together for what stands before the cut of `steps`."""
+    of_one_shard = {Kind.LOCALGROUPBY} | (_OF_ONE_SHARD if dialect is Dialect.REDISGEARS_1_2 else set())
+    return any(step.kind in of_one_shard for step in cut(steps, dialect).shard)
+
+
 def _ahead(rest: Sequence[Step]) -> tuple[Step, ...]:
     """What a shard can do of steps that are done again where the results meet, so that it gives less."""
     match rest[0].kind:

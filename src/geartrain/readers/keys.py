@@ -1,71 +1,101 @@
-"""Records of the keys that are there: KeysReader and KeysOnlyReader of `run()`."""
+"""Records of the keys that are there: KeysReader and KeysOnlyReader of `run()`, page by page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from geartrain.config import Dialect
-from geartrain.errors import CommandError
-from geartrain.readers.scanning import Page, names
-from geartrain.readers.shards import Portion
+from geartrain.readers.cursors import Portion
+from geartrain.readers.fetching import Names, Plan, Records, Wanted, plan_for
+from geartrain.readers.scanning import PAGE, Scan, is_exact, is_own
 from geartrain.readers.values import NO_KEY, key_record, read_values
-from geartrain.wire import Access, Shard
-
-_REDIRECTIONS = {"MOVED", "ASK"}
+from geartrain.wire import Access, Link, Shard, pack
 
 
 def key_records(
     link: Access,
     pattern: str,
-    dialect: Dialect,
+    wanted: Wanted,
     shard: Shard | None = None,
     portion: Portion | None = None,
     *,
     no_scan: bool = False,
-    read_value: bool = True,
-) -> Iterator[dict[str, Any]]:
-    """Give records `{'key', 'value', 'type', 'event': None}`; a key that is gone when its value is read gives none.
+) -> Iterator[Records]:
+    """Pages of records `{'key', 'value', 'type', 'event': None}`; a key that is gone when its value is read gives none.
 
     In the dialect redisgears-1.2 the type is None too where values are not read, and no value is read there of a set, a
     sorted set or a stream.
 
     Args:
-        link: used between two records.
+        link: used between two pages.
         pattern: a glob, as in `SCAN MATCH`.
-        dialect: the record format.
+        wanted: what the records are to be.
         shard: keys of this shard only; None: of all.
-        portion: these keys only; None: all.
+        portion: these keys of the shard only; None: all.
         no_scan: `pattern` is one key's exact name.
-        read_value: False: every `value` is None.
     """
-    for found in names(link, pattern, shard, literal=no_scan):
-        page = found if portion is None else [key for key in found if portion.has(key)]
-        values = _read(link, shard, page, values=read_value)
-        for key, (kind, value) in zip(page, values, strict=True):
-            if kind != NO_KEY:
-                yield key_record(key, kind, value, None, dialect, reads_value=read_value)
-
-
-def _read(link: Access, shard: Shard | None, page: Page, *, values: bool) -> list[tuple[str, Any]]:
-    """Types and values, from the shard itself; keys that have moved since they were found, from where they are."""
-    if shard is not None:
-        try:
-            return read_values(link.on(shard), page, values=values)
-        except CommandError as error:
-            if error.code not in _REDIRECTIONS:
-                raise
-    return read_values(link, page, values=values)
+    if is_exact(pattern, literal=no_scan):
+        yield _record_of(link, pattern, wanted)
+        return
+    for each in link.shards if shard is None else (shard,):
+        walk = Scan(link.on(each), pattern, portion=portion)
+        yield from _pages(link.on(each), walk, plan_for(link, each, walk.layout, wanted))
 
 
 def key_names(
-    link: Access, pattern: str, shard: Shard | None = None, *, no_scan: bool = False, count: int | None = None
-) -> Iterator[str | bytes]:
-    """The names of the keys that match a pattern (or, with `no_scan`, have that name); `count` as in `SCAN`."""
-    for page in names(link, pattern, shard, literal=no_scan, count=count):
-        yield from _present(link, page) if len(page) == 1 else page
+    link: Access,
+    pattern: str,
+    shard: Shard | None = None,
+    portion: Portion | None = None,
+    *,
+    no_scan: bool = False,
+    count: int | None = None,
+) -> Iterator[Records]:
+    """Pages of the names of the keys that match a pattern (with `no_scan`: have that name); `count` as in `SCAN`."""
+    if is_exact(pattern, literal=no_scan):
+        yield [pattern] if not is_own(pattern) and link.call("EXISTS", pattern) else []
+        return
+    for each in link.shards if shard is None else (shard,):
+        walk = Scan(link.on(each), pattern, portion=portion, count=count or PAGE)
+        yield from _pages(link.on(each), walk, Names(bare=True))
 
 
-def _present(link: Access, page: Page) -> Page:
-    """A page of one name may be the pattern itself, which nobody has looked up."""
-    return [key for key in page if link.call("EXISTS", key)]
+def _record_of(link: Access, key: str, wanted: Wanted) -> list[dict[str, Any]]:
+    if is_own(key):
+        return []
+    kind, value = read_values(link, [key], values=wanted.values)[0]
+    return [] if kind == NO_KEY else [key_record(key, kind, value, None, wanted.dialect, reads_value=wanted.values)]
+
+
+def _pages(node: Link, walk: Scan, plan: Plan) -> Iterator[Records]:
+    """The records of a walk.
+
+    While the records of a page go through the steps, the server is at the next page's values, and at the names of the
+    page behind that.
+    """
+    command = walk.command
+    if command is None:
+        return
+    page = walk.take(node.exchange(pack(command), 1)[0])
+    ready: Records = []
+    under_way = False
+    try:
+        while True:
+            more = walk.command
+            packed, count = plan.packed(page)
+            node.send(packed + pack(more) if more else packed)
+            under_way = True
+            if ready:
+                yield ready
+            replies = node.replies(count + bool(more))
+            under_way = False
+            following = replies.pop() if more else None
+            ready = plan.records(page, replies)
+            if more is None:
+                break
+            page = walk.take(following)
+        yield ready
+    finally:
+        if under_way:
+            # Somebody has seen enough; replies are on their way.
+            node.close()

@@ -1,34 +1,14 @@
-"""Records of the shards themselves: ShardsIDReader, and which shards, and parts of them, a `run()` reads."""
+"""Records of the shards themselves: ShardsIDReader, and what of the shards a `run()` reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from zlib import crc32
 
-from geartrain import glob
 from geartrain.builder import Reader, RunRequest
 from geartrain.config import Dialect
 from geartrain.errors import CommandError
-from geartrain.text import to_bytes
+from geartrain.readers.scanning import is_exact
 from geartrain.wire import Access, Shard
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """Some of the keys: by a hash of their names, so that all portions together are all keys, and none is in two.
-
-    Attributes:
-        number: which one; 0 is the first.
-        of: how many there are.
-    """
-
-    number: int
-    of: int
-
-    def has(self, key: str | bytes) -> bool:
-        """Whether a key belongs to it."""
-        return crc32(to_bytes(key)) % self.of == self.number
 
 
 def shard_ids(link: Access, dialect: Dialect, shard: Shard | None = None) -> Iterator[str]:
@@ -54,4 +34,4 @@ def _run_id(link: Access) -> str:
 def reads_one_key(request: RunRequest) -> bool:
     """Whether a `run()` names the one key that it reads."""
     named = request.reader in {Reader.KEYS, Reader.KEYS_ONLY, Reader.STREAM} and request.pattern_generator is None
-    return named and (request.no_scan or glob.is_exact(request.pattern.encode()))
+    return named and is_exact(request.pattern, literal=request.no_scan)

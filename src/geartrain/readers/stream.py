@@ -18,11 +18,11 @@ PAGE = 1000
 
 def stream_records(
     link: Access, pattern: str, dialect: Dialect, from_id: str = "0-0", shard: Shard | None = None
-) -> Iterator[dict[Any, Any]]:
-    """Records of all streams that match a pattern, in the order of the streams' names, then of the ids.
+) -> Iterator[list[dict[Any, Any]]]:
+    """Pages of the records of all streams that match a pattern, in the order of the streams' names, then of the ids.
 
     Args:
-        link: used between two records.
+        link: used between two pages.
         pattern: a glob, as in `SCAN MATCH`, or a stream's name.
         dialect: the record format.
         from_id: the first id that is read, in each stream.
@@ -35,7 +35,7 @@ def stream_records(
         start = from_id
         while True:
             entries = link.call("XRANGE", stream, start, "+", "COUNT", PAGE)
-            yield from records_of(entries, stream, dialect)
+            yield records_of(entries, stream, dialect)
             if len(entries) < PAGE:
                 break
             start = f"({entries[-1][0]}"

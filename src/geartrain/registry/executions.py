@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from geartrain import keys
@@ -226,12 +227,18 @@ def _fields(execution: Kept, given: Yield) -> list[Argument]:
         "session": execution.session,
         "owner": execution.owner,
         "started": execution.started,
-        "steps": json.dumps([list(asdict(step).values()) for step in execution.steps]),
+        "steps": _plan_text(execution.steps),
         "result_blob": given.results,
         "error_blob": given.errors,
     }
     fields |= {name: getattr(execution, name) for name in _COUNTS}
     return [item for pair in fields.items() for item in pair]
+
+
+@lru_cache(maxsize=256)
+def _plan_text(steps: tuple[PlanStep, ...]) -> str:
+    """A plan as it is kept; that of a registration is the same for all of its executions."""
+    return json.dumps([list(asdict(step).values()) for step in steps])
 
 
 def _kept(execution_id: str, values: Sequence[Any]) -> Kept | None:

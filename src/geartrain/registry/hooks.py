@@ -40,7 +40,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geartrain import keys
-from geartrain.builder.requests import CommandArguments, KeysArguments, Mode, Reader
+from geartrain.builder.requests import CommandArguments, KeysArguments, Mode, Reader, RegisterRequest
 from geartrain.errors import ServerUnavailable, UnknownRegistration
 from geartrain.registry import remains
 from geartrain.registry.code import Parcel
@@ -48,7 +48,7 @@ from geartrain.registry.modules import HOW, Hook, Module, Modules, forbidden, is
 from geartrain.registry.records import Registration, Status
 from geartrain.registry.remains import HOOK
 from geartrain.registry.store import Snapshot, Store
-from geartrain.wire import Argument, Command, ErrorReply, Shard
+from geartrain.wire import Argument, Command, ErrorReply, Link, Shard
 
 __all__ = [
     "HOOK",
@@ -57,6 +57,7 @@ __all__ = [
     "Module",
     "Modules",
     "Reconciled",
+    "check",
     "forbidden",
     "is_forbidden",
     "read",
@@ -295,6 +296,21 @@ def _command_values(registration: Registration, arguments: CommandArguments) -> 
     return values
 
 
+def check(link: Link, request: RegisterRequest) -> None:
+    """Ask a server's module whether it could hook the commands that a registration names.
+
+    Raises:
+        CommandError: why it could not; or the server has no such module.
+    """
+    values: dict[str, Argument] = {"pattern": request.pattern}
+    arguments = request.arguments
+    if isinstance(arguments, KeysArguments):
+        values["commands"] = " ".join(arguments.commands or ())
+    elif isinstance(arguments, CommandArguments):
+        values |= {"reader": "command", "hook": arguments.hook or "", "keyprefix": arguments.keyprefix or ""}
+    link.call(HOOK, "CHECK", "(new)", *(piece for pair in values.items() for piece in pair))
+
+
 def definition(registration: Registration, parcel: Parcel) -> str:
     """What the Python half of the module needs in order to run a sync registration, as JSON."""
     made: dict[str, Any] = {
@@ -325,6 +341,7 @@ def ignored(registrations: Iterable[Registration]) -> dict[str, list[str]]:
                 "snapshot=True": arguments.snapshot,
                 f"partitions={arguments.partitions}": arguments.partitions > 1,
                 f"outboxLimit={arguments.outbox_limit}": arguments.outbox_limit is not None,
+                f"commands={list(arguments.commands or ())}": arguments.commands is not None,
             }
             names = [name for name, is_given in given.items() if is_given]
             if names:

@@ -167,6 +167,7 @@ class _Run:
                     dialect=task.dialect,
                     terms=task.terms,
                     on_run=lambda request: self._begin(request.steps),
+                    traceback=task.traceback,
                 )
             finally:
                 if self._profile is not None:

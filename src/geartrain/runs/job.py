@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from geartrain.builder import Reader, RunRequest, Step, hosted
 from geartrain.config import Dialect
 from geartrain.errors import ServerUnavailable
-from geartrain.pipeline import Collected, RecordError, compile_pipeline
-from geartrain.readers import Portion, records
+from geartrain.pipeline import Collected, RecordError, compile_pipeline, counting
+from geartrain.readers import FIELDS, Portion, Records, batches
 from geartrain.runs.nested import StepHost
 from geartrain.runtime import EXECUTES, Context, call_sites, collect, enter
 from geartrain.wire import ClusterLink, Endpoint, access
@@ -24,10 +26,14 @@ class Job:
     Attributes:
         request: what to read, and the steps for it.
         dialect: the record format, and what the steps mean.
+        fields: of the records, those that steps may look at, here or where the results meet.
+        lent: whether it is certain that no step keeps a record; see `borrows`.
     """
 
     request: RunRequest
     dialect: Dialect
+    fields: frozenset[str] = FIELDS
+    lent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +42,19 @@ class Share:
 
     Attributes:
         slot: a slot of the shard, where `hashtag()` and commands without a key belong.
-        number: which portion of the shard's keys (KeysReader only); 0 is the first.
-        of: how many portions there are.
+        portion: which of the shard's keys; None: all.
     """
 
     slot: int
-    number: int = 0
-    of: int = 1
+    portion: Portion | None = None
+
+
+_PACE = 0.005
+"""Seconds between two looks whether anybody wants the results, where records take less."""
+
+
+_LONGEST = 4096
+"""Records in one list, at the most."""
 
 
 class Stopped(Exception):
@@ -60,7 +72,7 @@ def perform(
         job: what to do.
         endpoint: where to read and to execute.
         share: whose records are read; None: all there are.
-        stopped: asked before each record whether to give up.
+        stopped: asked whether to give up, each few milliseconds and between two records; None: never.
 
     Raises:
         StepError: a step raised, in the dialect geartrain.
@@ -69,22 +81,23 @@ def perform(
         Stopped: `stopped` said so.
     """
     with surroundings(endpoint, job.dialect) as context, access(endpoint, "geartrain:run:reader") as link:
-        shard, portion = None, None
-        if share is not None and share.of > 1:
-            portion = Portion(share.number, share.of)
+        shard = None
         if share is not None and isinstance(link, ClusterLink) and isinstance(context.link, ClusterLink):
             # A shard that has come since is not known to a program that has only looked on.
             link.topology.refresh()
             context.link.home = share.slot
             shard = link.topology.shard_of(share.slot)
-        source = records(job.request, link, job.dialect, shard, portion)
-        if stopped is not None:
-            source = _until(source, stopped)
-        return _through(job, source, context)
+        portion = None if share is None else share.portion
+        source = batches(job.request, link, job.dialect, shard, portion, job.fields, lent=job.lent)
+        return _through(job, source if stopped is None else paced(source, stopped), context)
 
 
-def _through(job: Job, source: Iterator[Any], context: Context) -> Collected:
+def _through(job: Job, batched: Iterator[Records], context: Context) -> Collected:
     request, broken = job.request, list[RecordError]()
+    lengths = counting(request.steps)
+    if lengths is not None and request.reader is not Reader.PYTHON:
+        return through(lengths, map(len, batched), context, job.dialect, convert=request.convert)
+    source: Iterator[Any] = chain.from_iterable(batched)
     if request.reader is Reader.PYTHON and job.dialect is Dialect.REDISGEARS_1_2:
         source = _as_far_as_it_goes(source, broken)
     results, errors = through(request.steps, source, context, job.dialect, convert=request.convert)
@@ -132,8 +145,20 @@ def _as_far_as_it_goes(source: Iterator[Any], broken: list[RecordError]) -> Iter
         broken.append(RecordError.of(error))
 
 
-def _until(source: Iterator[Any], stopped: Callable[[], bool]) -> Iterator[Any]:
-    for record in source:
-        if stopped():
-            raise Stopped
-        yield record
+def paced(source: Iterable[Records], stopped: Callable[[], bool]) -> Iterator[Records]:
+    """The same records, in lists that are so short that steps take some milliseconds for each.
+
+    Raises:
+        Stopped: `stopped`, asked before each of them, said so.
+    """
+    length = 1
+    for page in source:
+        start = 0
+        while start < len(page):
+            if stopped():
+                raise Stopped
+            begun = time.monotonic()
+            yield page[start : start + length]
+            start += length
+            quick = time.monotonic() < begun + _PACE
+            length = min(2 * length, _LONGEST) if quick else max(1, length // 2)

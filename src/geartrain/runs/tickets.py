@@ -22,8 +22,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from geartrain import keys
+from geartrain.readers import Layout, Portion
 from geartrain.runs.job import Share
 
 PATIENCE = 1.0
@@ -86,7 +88,8 @@ class Ticket:
     def from_json(cls, text: str) -> Ticket:
         """From what `to_json` made."""
         data = json.loads(text)
-        return cls(data["run"], data["part"], data["attempt"], Share(**data["share"]))
+        share = Share(data["share"]["slot"], _portion(data["share"]["portion"]))
+        return cls(data["run"], data["part"], data["attempt"], share)
 
     @property
     def job_name(self) -> str:
@@ -96,6 +99,12 @@ class Ticket:
     def reply_name(self, kind: Reply) -> str:
         """What the signature of a reply is bound to."""
         return f"reply {self.name} {kind}"
+
+
+def _portion(data: dict[str, Any] | None) -> Portion | None:
+    if data is None:
+        return None
+    return Portion(Layout(data["layout"]), data["start"], data["end"], data["server"])
 
 
 def signed_job(run: str) -> str:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from geartrain import keys
-from geartrain.errors import ArgumentError
+from geartrain.errors import ArgumentError, CommandError
 from geartrain.runtime.context import current
 from geartrain.wire import Argument
 
@@ -160,12 +160,28 @@ def streamKey() -> str | bytes | None:  # noqa: N802 - beside streamId, RedisGea
 
 
 def configGet(name: str) -> str | bytes | None:  # noqa: N802 - RedisGears' name
-    """The server's setting of that name (`CONFIG GET`), or None where there is none."""
+    """The server's setting of that name (`CONFIG GET`), else RedisGears' (`gearsConfigGet`), or None."""
     reply = execute("CONFIG", "GET", name)
-    return reply[1] if reply else None
+    value: str | bytes | None = reply[1] if reply else gearsConfigGet(name)
+    return value
 
 
 def gearsConfigGet(name: str, default: Any = None) -> Any:  # noqa: N802 - RedisGears' name
-    """Geartrain's setting of that name (the hash `geartrain:{registry}:config`), or `default` where there is none."""
+    """RedisGears' setting of that name, or one of your own, or `default` where there is none.
+
+    What was set (`RG.CONFIGSET`, the hash `geartrain:{registry}:config`) wins over what the module was given at load.
+    """
     value = execute("HGET", keys.CONFIG, name)
+    if value is None:
+        value = _given().get(name.lower())
     return default if value is None else value
+
+
+def _given() -> dict[str, Any]:
+    """What the server module was given, by lower-case name; nothing where there is none, or it may not be asked."""
+    try:
+        reply = execute("GEARTRAIN.CONFIG")
+    except CommandError:
+        return {}
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)
+    return {str(name).lower(): value for name, value in pairs}

@@ -422,7 +422,12 @@ class Context:
             link.abort()
 
     def wait(self, awaitable: Awaitable[Any]) -> Any:
-        """Wait for a coroutine, which may execute commands here meanwhile, or for a future; the result."""
+        """Wait for a coroutine, which may execute commands here meanwhile, or for a future; the result.
+
+        What was deferred is done before: whoever ends the wait may look for it.
+        """
+        if self.pending:
+            self.flush()
         return wait_for(awaitable, self)
 
     @property

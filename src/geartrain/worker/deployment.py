@@ -75,7 +75,8 @@ def deploy(
         targets: what sends commands that may wait (in the server, nothing).
         keeps: its executions are to be kept, with their results.
     """
-    pipeline = compile_pipeline(code.steps, discard=not keeps, targets=targets, dialect=registration.dialect)
+    discard = not keeps and registration.reader is not Reader.COMMAND
+    pipeline = compile_pipeline(code.steps, discard=discard, targets=targets, dialect=registration.dialect)
     tail_calls = call_sites(pipeline.tail_calls)
     plan = plan_of(code.steps) if keeps else ()
     arguments = registration.arguments

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from geartrain.builder.requests import Mode
-from geartrain.errors import StepError, message_of
+from geartrain.errors import Aborted, StepError, message_of
 from geartrain.pipeline import RecordError
 from geartrain.pipeline.describe import user_trace
 from geartrain.runtime import Context
@@ -102,6 +102,8 @@ def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, RecordsFailed):
         first, more = error.errors[0], len(error.errors) - 1
         return first.message + (f" (and {more} more errors)" if more else ""), first.trace
+    if isinstance(error, Aborted):
+        return str(error), ""
     if isinstance(error, StepError):
         return str(error), error.trace
     return f"{type(error).__name__}: {message_of(error)}", user_trace(error)

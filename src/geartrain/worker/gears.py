@@ -23,7 +23,8 @@ from geartrain.worker.deployments import Deployments
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.serving import Serving
 from geartrain.worker.timers import Timers
-from geartrain.worker.triggers import Counted, Triggers
+from geartrain.worker.triggercounts import Counted
+from geartrain.worker.triggers import Triggers
 
 
 class Gears:
@@ -56,7 +57,7 @@ class Gears:
         """The registry has changed."""
         self.recorder.forget(snapshot.registrations)
         self._triggers.counts.forget(snapshot.registrations)
-        self._timers.follow(self._deployments.current)
+        self._follow_timers()
         self.look_at_shards()
 
     def look_at_shards(self) -> None:
@@ -68,7 +69,7 @@ class Gears:
     def loaded(self) -> None:
         """What runs here is something else now, or cannot run."""
         self._triggers.changed()
-        self._timers.follow(self._deployments.current)
+        self._follow_timers()
         if any(item.keeps for item in self._deployments.current.values()):
             self.recorder.start()
             self._serve_control()
@@ -86,6 +87,11 @@ class Gears:
             self._control.join(deadline)
         self.recorder.stop(max(deadline, time.monotonic() + 1))
         return running
+
+    def _follow_timers(self) -> None:
+        """Those that are loaded and not paused."""
+        active, current = self._deployments.active, self._deployments.current
+        self._timers.follow({name: item for name, item in current.items() if name in active})
 
     def _serve_control(self) -> None:
         """On the primary of the registry's slot, wherever that is now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from geartrain.builder import hosted
@@ -12,6 +13,9 @@ from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import RecordsFailed, Source, bind
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.seats import Running
+
+_host = lru_cache(maxsize=4)(StepHost)
+"""Takes what steps submit; one for each server and dialect."""
 
 
 def execute_kept(
@@ -53,8 +57,21 @@ def run(running: Running, records: list[Any]) -> None:
     """Run records through the pipeline, to their last effect."""
     running.records = iter(records)
     deployment, context = running.deployment, running.context
-    with hosted(StepHost(context.endpoint, deployment.dialect)):
+    if not deployment.pipeline.collects:
+        _run_at_once(running)
+        return
+    with hosted(_host(context.endpoint, deployment.dialect)):
         results, errors = collect(deployment.pipeline, deployment.tail_calls, running.records, context)
     running.results = results
     if errors:
         running.error = RecordsFailed(errors)
+
+
+def _run_at_once(running: Running) -> None:
+    """In the dialect geartrain, where only commands have results: what a step raises ends it."""
+    deployment, context = running.deployment, running.context
+    context.begin(deployment.pipeline, deployment.tail_calls)
+    try:
+        running.results = deployment.pipeline(running.records, context)
+    finally:
+        context.flush()

@@ -6,13 +6,13 @@ import heapq
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
-from geartrain.runtime import Context, enter, while_waiting
+from geartrain.runtime import Context, enter
 from geartrain.wire import Endpoint
+from geartrain.worker.hands import Hands
 
 logger = logging.getLogger("geartrain.worker")
 
@@ -28,7 +28,7 @@ class Task(Protocol):
 
 
 class Pool:
-    """A fixed number of threads; those that wait for what a function awaits are not counted.
+    """A number of threads; more of them while some only wait for coroutines (`hands`).
 
     Args:
         endpoint: where the executions' commands go.
@@ -43,16 +43,21 @@ class Pool:
         self._timers: list[tuple[float, int, Task]] = []
         self._numbers = count(1)
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._run, args=(number,), name=f"geartrain-exec-{number}", daemon=True)
-            for number in range(threads)
-        ]
         self._endpoint = endpoint
+        self._hands = Hands(threads, self._start)
+        self._threads: list[threading.Thread] = []
+        self._wanted = threads
 
     def start(self) -> None:
         """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        for _ in range(self._wanted):
+            self._start()
+
+    def _start(self) -> None:
+        number = len(self._threads) + 1
+        thread = threading.Thread(target=self._run, args=(number,), name=f"geartrain-exec-{number}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def now(self, task: Task) -> None:
         """Run `task.work` as soon as a thread is free."""
@@ -74,34 +79,17 @@ class Pool:
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
-        threads = self._threads
+        threads = list(self._threads)
         for thread in threads:
             thread.join(max(0.0, deadline - self._clock()))
         return not any(thread.is_alive() for thread in threads)
 
-    @contextmanager
-    def _lending(self) -> Iterator[None]:
-        """While a thread waits for what a function awaits, another one takes its place."""
-        leave = threading.Event()
-        number = f"{threading.current_thread().name.rpartition('-')[2]}b"
-        thread = threading.Thread(target=self._run, args=(number, leave), name=f"geartrain-exec-{number}", daemon=True)
-        with self._condition:
-            # Those that have left are not waited for.
-            self._threads = [*(item for item in self._threads if item.is_alive()), thread]
-            thread.start()
-        try:
-            yield
-        finally:
-            leave.set()
-            with self._condition:
-                self._condition.notify_all()
-
-    def _run(self, number: object, leave: threading.Event | None = None) -> None:
+    def _run(self, number: int) -> None:
         context = Context(self._endpoint, f"geartrain:exec-{number}")
         enter(context)
-        while_waiting(self._lending)
+        self._hands.mine()
         try:
-            while (task := self._next(leave)) is not None:
+            while (task := self._next()) is not None:
                 task.work(context)
         except BaseException:
             logger.critical("an execution thread ended: this is a bug in Geartrain", exc_info=True)
@@ -109,9 +97,14 @@ class Pool:
         finally:
             context.close()
 
-    def _next(self, leave: threading.Event | None) -> Task | None:
+    def _next(self) -> Task | None:
         with self._condition:
-            while not self._stopping and not (leave is not None and leave.is_set()):
+            while not self._stopping:
+                if self._hands.spare():
+                    # What woke this one is for another.
+                    self._condition.notify()
+                    self._threads.remove(threading.current_thread())
+                    return None
                 wait = self._fire_timers()
                 if self._ready:
                     return self._ready.popleft()

@@ -39,7 +39,7 @@ _INTERVAL = 0.5
 _SHARE = 20
 """Between two writes that somebody waits for, so many times as long as the last one took."""
 
-_REST = 0.02
+_REST = 0.1
 """Seconds between two such writes, at least."""
 
 _SETTINGS = 2.0

@@ -70,12 +70,21 @@ class Serving:
         name: of the thread and its connection.
         lanes: that it serves.
         make: makes the handler.
+        spare: asked now and then while nothing is to be done: whether this thread is too many, and must end.
     """
 
-    def __init__(self, endpoint: Endpoint, name: str, lanes: Sequence[str], make: Callable[[], Handler]) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        name: str,
+        lanes: Sequence[str],
+        make: Callable[[], Handler],
+        spare: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._endpoint = endpoint
         self._name = name
         self._make = make
+        self._spare = spare
         self._wish: tuple[Argument, ...] = (_WAIT_MS, *lanes)
         self._serve = pack(("GEARTRAIN.SERVE", *self._wish))
         self._stopping = threading.Event()
@@ -84,6 +93,11 @@ class Serving:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it serves no more."""
+        return self._stopping.is_set() and not self._thread.is_alive()
 
     def request_stop(self) -> None:
         """Take nothing more; returns at once."""
@@ -138,6 +152,9 @@ class Serving:
                 answered = True
                 continue
             elif self._stopping.is_set():
+                return
+            elif self._spare():
+                self._stopping.set()
                 return
             link.send(self._serve)
             answered = False

@@ -1,4 +1,4 @@
-"""Jobs of `run()` on a cluster: a thread that takes one after the other, while the worker does everything else.
+"""Jobs of `run()`: a thread that takes one after the other, while the worker does everything else.
 
 One at a time: what waits longer than a second is done by whoever called `run()`. A job that this process does not
 survive is done again, elsewhere: what its steps have executed happens at least once.
@@ -17,7 +17,7 @@ from geartrain.registry.code import dumps
 from geartrain.runs import Job, Reply, Stopped, Ticket, perform, taking
 from geartrain.runs.failures import packed
 from geartrain.runs.tickets import CLAIM_TTL
-from geartrain.wire import Access, ClusterLink, Endpoint, access
+from geartrain.wire import Access, Endpoint, access
 from geartrain.worker.policy import backoff
 
 logger = logging.getLogger("geartrain.worker")
@@ -30,10 +30,10 @@ _SIGN = CLAIM_TTL / 4
 
 
 class Tasks:
-    """The thread that does jobs. On a server that is no cluster there are none, and it ends at once.
+    """The thread that does jobs.
 
     Args:
-        endpoint: the cluster.
+        endpoint: the cluster, or the server.
         worker: this worker's id.
         environment: this worker's; jobs of others are not for it.
     """
@@ -61,8 +61,6 @@ class Tasks:
         while not self._stopping.is_set():
             try:
                 with access(self._endpoint, f"geartrain:tasks:{self._worker}") as link:
-                    if not isinstance(link, ClusterLink):
-                        return
                     while not self._stopping.is_set():
                         self._next(link)
                         failures = 0

@@ -25,7 +25,7 @@ from geartrain.wire import Access, Endpoint, access
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import explain
 from geartrain.worker.policy import backoff
-from geartrain.worker.triggers import Counted
+from geartrain.worker.triggercounts import Counted
 
 logger = logging.getLogger("geartrain.worker")
 

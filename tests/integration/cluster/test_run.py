@@ -10,7 +10,8 @@ from redis.crc import key_slot
 
 from geartrain import Client, GearsBuilder, ScriptError, execute, hashtag
 from geartrain.errors import StepError
-from geartrain.readers import keys
+from geartrain.readers import FIELDS, Layout
+from geartrain.readers.fetching import Wanted, plan_for
 from geartrain.wire import Endpoint, Link
 from support.clusterworkers import ClusterWorkers
 
@@ -188,8 +189,15 @@ def tag_of(_):
     return key_slot(hashtag().encode())
 
 
-def test_keys_that_have_moved_since_they_were_found_are_read_where_they_are(link):
-    """The shard that had them says MOVED; nothing is lost."""
+@pytest.mark.parametrize("layout", Layout)
+def test_keys_that_have_moved_since_they_were_found_are_read_where_they_are(link, layout):
+    """The shard that had them says MOVED; nothing is lost, whether values or types are read."""
     link.call("SET", "k", "v")
     (other, *_) = [shard for shard in link.shards if shard != link.shard_of("k")]
-    assert keys._read(link, other, ["k"], values=True) == [("string", "v")]
+    for fields, record in (
+        (FIELDS, {"key": "k", "value": "v", "type": "string", "event": None}),
+        ({"key", "type"}, {"key": "k", "type": "string", "event": None}),
+    ):
+        plan = plan_for(link, other, layout, Wanted(fields=fields))
+        packed, count = plan.packed(["k"])
+        assert plan.records(["k"], link.on(other).exchange(packed, count)) == [record]

@@ -9,9 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from geartrain import Client, ScriptError
-from geartrain.builder import Reader
+from geartrain import Client, GearsBuilder, ScriptError
+from geartrain.builder import Reader, RunRequest
 from geartrain.client.distributed import shares_of
+from geartrain.config import Dialect
 from geartrain.errors import GeartrainError
 from support.clusterworkers import ClusterWorkers
 from support.processes import GEARTRAIN, CapturedProcess
@@ -196,7 +197,17 @@ def test_more_workers_than_shards_share_the_keys_of_a_shard(cluster_url, workers
     assert shards == sorted(shards, key=[shard.node for shard in link.shards].index)
 
 
-def test_a_part_is_a_shard_or_a_portion_of_one():
-    """Portions only of keys, and only for workers beyond one for each shard."""
-    assert shares_of(Reader.KEYS, ["0", "1"], 0) == shares_of(Reader.STREAM, ["0", "1"], 9)
-    assert [(share.number, share.of) for share in shares_of(Reader.KEYS, ["0", "1"], 5)] == [(0, 2), (1, 2)] * 2
+def test_a_part_is_a_shard_or_a_portion_of_one(link):
+    """Portions only of keys, and only for workers beyond one for each shard; localgroupby needs shards whole."""
+
+    def portions(reader, helpers, steps=()):
+        shares = shares_of(RunRequest(reader=reader, pattern="*", steps=steps), Dialect.GEARTRAIN, link, helpers)
+        return [(link.topology.shard_of(share.slot), share.portion) for share in shares]
+
+    whole = [(shard, None) for shard in link.shards]
+    assert portions(Reader.KEYS, 0) == portions(Reader.KEYS, 5) == portions(Reader.STREAM, 9) == whole
+    halves = portions(Reader.KEYS, 6)
+    assert [shard for shard, _ in halves] == [shard for shard in link.shards for _ in range(2)]
+    assert [first.end == second.start for (_, first), (_, second) in zip(halves[::2], halves[1::2], strict=True)]
+    local = GearsBuilder().localgroupby(str, lambda *values: values).steps
+    assert portions(Reader.KEYS, 6, local) == whole

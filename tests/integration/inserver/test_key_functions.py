@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from geartrain import GearsBuilder, execute, hashtag, log, streamKey
+from geartrain import Dialect, GearsBuilder, execute, hashtag, isAsyncAllow, log, streamKey
 from geartrain.errors import CommandError, GeartrainError
 from geartrain.runtime import atomic, configGet, gearsConfigGet
 from geartrain.wire import Endpoint, Link
@@ -513,3 +515,24 @@ def test_execute_takes_its_command_by_name_too(client):
     register(client, lambda: GearsBuilder().foreach(lambda _: execute(command="flushall")).register("k:*", mode="sync"))
     client.call("SET", "k:1", "v")
     assert client.call("EXISTS", "k:1") == 0
+
+
+def test_functions_of_the_old_dialect_have_its_records_and_await(client):
+    """A set has no value; a coroutine is waited for; `redisgears` can be imported, and nobody may wait for others."""
+
+    def inner(record):
+        from redisgears import executeCommand, getMyHashTag
+
+        executeCommand("rpush", "seen", repr((record["type"], record["value"], bool(getMyHashTag()), isAsyncAllow())))
+        return doubled(record)
+
+    async def doubled(record):
+        await asyncio.sleep(0)
+        return record["key"] * 2
+
+    builder = GearsBuilder().map(inner).foreach(lambda key: execute("rpush", "keys", key))
+    register(client, lambda: builder.register("k:*", mode="sync"), dialect=Dialect.REDISGEARS_1_2)
+    client.call("SADD", "k:s", "m")
+    client.call("HSET", "k:h", "f", "1")
+    assert seen(client) == [("set", None, True, False), ("hash", {"f": "1"}, True, False)]
+    assert client.call("LRANGE", "keys", 0, -1) == ["k:sk:s", "k:hk:h"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from geartrain.builder import Reader, RunRequest
 from geartrain.config import Dialect
 from geartrain.errors import ArgumentError, CommandError
-from geartrain.readers import records
+from geartrain.readers import batches
 from geartrain.wire import Endpoint, Link
 
 ALL_BYTES = bytes(range(256))
@@ -15,7 +17,7 @@ ALL_BYTES = bytes(range(256))
 
 def read(link, reader, pattern="*", dialect=Dialect.GEARTRAIN, **options):
     """The records that a `run()` would work on."""
-    return list(records(RunRequest(reader=reader, pattern=pattern, **options), link, dialect))
+    return list(chain.from_iterable(batches(RunRequest(reader=reader, pattern=pattern, **options), link, dialect)))
 
 
 @pytest.fixture

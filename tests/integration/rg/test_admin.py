@@ -40,12 +40,12 @@ def r(request, shared):
 
 
 def ids(r):
-    """Of the registrations."""
+    """Those of all registrations."""
     return [item["id"] for item in registrations(r)]
 
 
 def status(r):
-    """Of each registration, as the registry has it."""
+    """Of each registration."""
     return r.hgetall("geartrain:{registry}:status")
 
 
@@ -163,7 +163,7 @@ def test_sessions_are_dumped_as_documented(r):
     assert list(registration) == ["id", "reader", "desc", "RegistrationData", "ExecutionThreadPool"]
     assert pairs(registration["RegistrationData"])["avgRunDurationMS"] == "0"
     assert registration["desc"] == "mine"
-    with pytest.raises(redis.ResponseError, match=r"OTHER is no argument of RG.PYDUMPSESSIONS"):
+    with pytest.raises(redis.ResponseError, match=r"OTHER is no argument of RG\.PYDUMPSESSIONS"):
         r.execute_command("RG.PYDUMPSESSIONS", "other")
 
 

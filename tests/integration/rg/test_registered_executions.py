@@ -7,7 +7,7 @@ import time
 import hiredis
 import pytest
 
-from geartrain import Dialect, GearsBuilder, PauseRegistration, execute, keys
+from geartrain import Dialect, GearsBuilder, createFuture, execute, flat_error, keys, setFutureResults
 from geartrain.registry import Store
 from geartrain.registry.executions import Executions, State
 from geartrain.worker.recorder import Recorder
@@ -253,9 +253,9 @@ def test_the_lag_of_streams_is_told(place):
 
 
 def pauses(record):
-    """A step that asks to be paused, as `flat_error` does, unless a key is there."""
+    """A step that asks to be paused, unless a key is there."""
     if not execute("EXISTS", "release"):
-        raise PauseRegistration("PAUSE until it is released")
+        flat_error("PAUSE until it is released")
     execute("RPUSH", "seen", record["value"]["a"])
 
 
@@ -279,3 +279,49 @@ def test_key_events_pause_nothing(place):
     place.start()
     place.link.call("SET", "k", 1)
     assert place.wait_info(name, lambda info: info.failed == 1).status == "active"
+
+
+def test_a_record_that_fails_costs_itself_alone(place):
+    """The others give results; the execution counts as failed."""
+    name = place.register(streams().map(lambda r: 6 // int(r["value"]["a"])), "s", batch=3, dialect=GEARS)
+    place.start()
+    for number in (1, 0, 2):
+        place.add("s", "a", str(number))
+    (item,) = kept(place, 1)
+    given = Executions(place.link).results(item.id)
+    assert parsed(given.results) == ["6", "3"]
+    (error,) = parsed(given.errors)
+    assert error.startswith("['Traceback")
+    assert "ZeroDivisionError" in error
+    info = place.wait_info(name, lambda info: info.failed == 1)
+    assert "ZeroDivisionError" in info.last_error
+
+
+FUTURES = []
+
+
+def waits(_record):
+    """A step that waits until another one sets its future."""
+    FUTURES.append(createFuture())
+    execute("INCR", "waiting")
+    return FUTURES[-1]
+
+
+def wakes(_record):
+    """Wake up all that wait."""
+    while FUTURES:
+        setFutureResults(FUTURES.pop(), "woken")
+
+
+def test_threads_that_wait_for_a_future_keep_nobody_from_setting_it(place):
+    """Others take their place, however many they are."""
+    place.register(streams().map(waits), "waits:*", session="a", dialect=GEARS)
+    place.register(streams().foreach(wakes), "wakes", session="b", dialect=GEARS)
+    place.start(threads=1)
+    for number in range(5):
+        place.add(f"waits:{number}")
+    wait_for(lambda: place.link.call("GET", "waiting") == "5")
+    place.add("wakes")
+    done = kept(place, 6)
+    given = [parsed(Executions(place.link).results(item.id).results) for item in done if item.session == "a"]
+    assert given == [["woken"]] * 5

@@ -30,7 +30,7 @@ def r(fresh_server, wheels, tmp_path):
 
 
 def requirements(r):
-    """What is known of each, by name."""
+    """What RG.PYDUMPREQS says, by name."""
     return {item["Name"]: item for item in map(pairs, r.execute_command("RG.PYDUMPREQS"))}
 
 

@@ -128,3 +128,22 @@ def test_any_node_of_a_cluster_gives_results_of_all_shards(cluster_flavour, make
     assert {info[1] for info in infos} == {pairs(shard)["id"] for shard in infos[0][-1]}
     shards = sorted(map(pairs, infos[0][-1]), key=lambda shard: shard["minHslot"])
     assert (shards[0]["minHslot"], shards[-1]["maxHslot"]) == (0, 16383)
+
+
+@pytest.mark.servers("valkey-9.1")
+def test_a_new_primary_is_served_after_a_failover(make_cluster, start_worker):
+    """And so is a shard that has come since."""
+    cluster = make_cluster(replicas=1, module=OPTIONS)
+    worker = start_worker(cluster.url)
+    old = cluster.primaries()[1]
+    with redis.Redis(port=old.port, decode_responses=True, socket_timeout=PATIENCE) as r:
+        wait_until_served(r)
+    (replica,) = cluster.replicas_of(old)
+    cluster.kill(old)
+    wait_for(lambda: replica.port in [node.port for node in cluster.primaries()], PATIENCE)
+    for port in (replica.port, cluster.add_shard().port):
+        with redis.Redis(port=port, decode_responses=True, socket_timeout=PATIENCE) as r:
+            wait_until_served(r)
+            results, errors = r.execute_command("RG.PYEXECUTE", "GB('ShardsIDReader').map(lambda x: 1).run()")
+            assert (set(results), errors) == ({"1"}, [])
+    assert runs(worker.pid)

@@ -107,3 +107,22 @@ def test_every_field_of_the_json_objects_is_in_the_reference(kind):
     text = text_of("cli-json.md")
     missing = [item.name for item in fields(kind) if f"`{item.name}`" not in text and item.name != "info"]
     assert missing == []
+
+
+def test_every_argument_of_the_module_is_in_the_reference():
+    """Geartrain's own and RedisGears', as the module's source has them."""
+    source = (REFERENCE.parents[1] / "native" / "options.c").read_text()
+    own = re.findall(r'"([\w-]+)"', re.search(r"OWN\[\] = \{(.*?)\}", source)[1])
+    foreign = re.findall(r'^    \{"(\w+)", (?:NUMBER|TEXT), [01]\},$', source, re.MULTILINE)
+    assert len(own) == 5
+    assert len(foreign) > 10
+    assert set(documented("module.md", "Arguments", 1)) == set(own)
+    assert set(re.findall(r"`(\w+)`", section("module.md", "Arguments of RedisGears"))) >= set(foreign)
+
+
+def test_every_field_of_calls_is_in_the_reference():
+    """Of INFO geartrain."""
+    native = REFERENCE.parents[1] / "native"
+    source = "".join((native / name).read_text() for name in ("calls.c", "serving.c", "triggers.c", "options.c"))
+    fields_told = re.findall(r'RM_InfoAddField\w+\(ctx, "(\w+)"', source)
+    assert set(fields_told) == set(re.findall(r"`([a-z_]+)`", section("module.md", "INFO geartrain"))) - {"geartrain"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from geartrain.builder import GB
 from geartrain.builder.steps import Kind, Step
-from geartrain.pipeline.usage import may_notice, only_read
+from geartrain.pipeline.usage import may_notice, noticed, only_read
 
 SEEN = []
 
@@ -146,3 +147,49 @@ def test_all_else_may_change_or_keep_a_record(function):
     """As far as one can tell from outside."""
     assert not only_read(step(function))
     assert not only_read(step(lambda x: x["key"], Kind.MAP) + step(function))
+
+
+ALL = {"key", "value", "type"}
+
+
+@pytest.mark.parametrize(
+    ("builder", "fields"),
+    [
+        (GB().count(), set()),
+        (GB().limit(3).collect().count(), set()),
+        (GB().map(lambda x: x["value"]), {"value"}),
+        (GB().map(lambda x: 1).count(), set()),
+        (GB().map(lambda x: x["key"]).distinct(), {"key"}),
+        (GB().filter(lambda x: x["type"] == "hash").count(), {"type"}),
+        (GB().filter(lambda x: x["type"] == "hash").map(lambda x: x["key"]), {"key", "type"}),
+        (GB().foreach(lambda x: x["key"]).countby(lambda x: x["value"]), {"key", "value"}),
+        (GB().avg(lambda x: x["value"]), {"value"}),
+        (GB().flatmap(lambda x: [x["value"]]), {"value"}),
+        (GB().repartition(lambda x: x["key"]).count(), {"key"}),
+        (GB().accumulate(lambda a, r: (a or 0) + r["value"]), {"value"}),
+        (GB().aggregate(0, lambda a, r: a + r["value"], lambda a, b: [a, b]), {"value"}),
+        (GB().aggregateby(lambda r: r["key"], 0, lambda a, r: r["value"], lambda a, b: a), {"key", "value"}),
+        (GB().groupby(lambda r: r["key"], lambda k, a, r: (a or 0) + 1), {"key"}),
+        (GB().localgroupby(lambda r: r["type"], lambda k, a, r: r["value"]), {"type", "value"}),
+        (GB(), ALL),
+        (GB().filter(lambda x: x["key"]), ALL),
+        (GB().limit(1), ALL),
+        (GB().distinct(), ALL),
+        (GB().sort(), ALL),
+        (GB().map(lambda x: x), ALL),
+        (GB().map(str), ALL),
+        (GB().map(lambda x, y=0: x["key"]), ALL),
+        (GB().aggregate([], lambda a, r: [*a, r], lambda a, b: a + b), ALL),
+        (GB().accumulate(lambda a, r: r), ALL),
+        (GB().batchgroupby(lambda r: r["key"], lambda k, records: len(records)), ALL),
+    ],
+)
+def test_a_run_notices_the_fields_that_its_functions_take(builder, fields):
+    """Up to the step that makes something else of the record; what comes out at the end is noticed as a whole."""
+    assert noticed(builder.steps, ALL) == fields
+
+
+def test_an_error_names_records_wherever_a_function_gets_them():
+    """So what it is to show is noticed there, and only there."""
+    assert noticed(GB().filter(lambda x: True).count().steps, ALL, shown=["key"]) == {"key"}
+    assert noticed(GB().limit(3).count().steps, ALL, shown=["key"]) == set()
