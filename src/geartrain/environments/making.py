@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import site
@@ -34,6 +35,8 @@ from geartrain.environments.installed import applying, borrowed_wheels, file_of,
 from geartrain.environments.pip import MAX_IDLE, Run
 from geartrain.environments.place import DIRECTORY_VARIABLE, WHEELS_VARIABLE, Place, State, Status, Wheel, root
 from geartrain.errors import RequirementsError
+
+logger = logging.getLogger("geartrain.environments")
 
 _EXPIRES = 30 * 24 * 3600.0
 """Seconds after its last use that an environment is removed, when another one is made."""
@@ -94,6 +97,7 @@ def make(
 def _made(place: Place, requirements: tuple[str, ...], max_idle: float, cancelled: Callable[[], bool]) -> Status:
     """What became of an attempt."""
     folder = _new_folder(place)
+    logger.info("environment %s: installing %s", place.environment, _listed(requirements))
     run = Run(folder, max_idle, cancelled)
     why = _create(folder)
     borrowed = "-" not in place.environment and not missing(requirements)
