@@ -83,10 +83,13 @@ Hook *commandhooks_next(int db, RedisModuleString **argv, int argc, const Hook *
     const HookedCommand *command = hooktable_find(name, length);
     if (command == NULL || command->state != COMMAND_KNOWN) return NULL;
     Hook *found = NULL;
-    Keys keys = keys_of(argv, argc);
+    Keys keys = {0};
     for (unsigned i = 0; i < command->hook_count && found == NULL; i++) {
         Hook *hook = command->hooks[i];
-        if (hook->db == db && is_after(hook, after) && concerns(hook, &keys)) found = hook;
+        if (hook->db != db || !is_after(hook, after)) continue;
+        /* Looked for when a hook first asks. */
+        if (keys.argv == NULL && !takes_any_key(hook)) keys = keys_of(argv, argc);
+        if (concerns(hook, &keys)) found = hook;
     }
     free_keys(&keys);
     return found;
