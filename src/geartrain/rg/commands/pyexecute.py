@@ -27,6 +27,8 @@ _KNOWN = (
 _AROUND = re.compile(r"\s*(===|==|>=|<=|~=|!=|<|>|,)\s*")
 """What joins a name and its versions."""
 
+_COMMENT = re.compile(r"(^|\s)#.*")
+
 _SESSION = "rg"
 """The session of a script in the dialect geartrain that does not say its own."""
 
@@ -119,12 +121,16 @@ def _value(name: str, word: str | bytes | None) -> str:
 
 
 def _requirements(words: list[str]) -> tuple[str, ...]:
-    """Several arguments, or several in one, as the documentation has them; `a >= 1` and `a @ url` are one each."""
+    """Several arguments, or several in one, as the documentation has them; `a >= 1` and `a @ url` are one each.
+
+    gears-cli sends the lines of a file, with comments and empty ones.
+    """
     found: list[str] = []
-    for word in words:
+    for line in words:
+        word = _COMMENT.sub("", line)
         whole = "@" in word or ";" in word
         found += [word.strip()] if whole else _AROUND.sub(r"\1", word).split()
-    if not found:
+    if not words:
         raise RgError(f"{_REST} is followed by requirements, and none came")
     return tuple(found)
 
