@@ -31,6 +31,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from geartrain.environments.constraints import constraints_of
 from geartrain.environments.installed import applying, borrowed_wheels, file_of, missing
 from geartrain.environments.pip import MAX_IDLE, Run
 from geartrain.environments.place import DIRECTORY_VARIABLE, WHEELS_VARIABLE, Place, State, Status, Wheel, root
@@ -157,8 +158,18 @@ def _install(folder: Path, requirements: Sequence[str], run: Run) -> str | None:
     wheels = Path(given).absolute() if given else None
     offline = ["--no-index", "--find-links", str(wheels)] if wheels else []
     report = ["--report", str(folder / "report.json")]
+    options = ["--no-warn-script-location", *offline, *report, *_constrained(folder, requirements)]
     wanted = [_found(item, wheels) for item in requirements]
-    return run([*_pip(folder), "install", "--no-warn-script-location", *offline, *report, "--", *wanted])
+    return run([*_pip(folder), "install", *options, "--", *wanted])
+
+
+def _constrained(folder: Path, requirements: Sequence[str]) -> list[str]:
+    constraints = constraints_of(requirements)
+    if not constraints:
+        return []
+    file = folder / "constraints.txt"
+    file.write_text("".join(f"{item}\n" for item in constraints), encoding="utf-8")
+    return ["--constraint", str(file)]
 
 
 def _found(requirement: str, wheels: Path | None) -> str:
