@@ -16,6 +16,14 @@ def test_results_are_printed_one_on_a_line(geartrain):
     assert done.stdout.splitlines() == ["text", "1", "None", "b'\\xff'", "{'a': [1]}", "'a\\nb'"]
 
 
+def test_errors_of_single_records_follow_the_results(geartrain):
+    """In the dialect of RedisGears, whose one run() is executed when the script has ended; the exit code is 1."""
+    script = "GB('PythonReader').map(lambda n: 6 // n).run(lambda: [1, 0, 3])\nprint('ended')"
+    done = geartrain("exec", "--dialect", "redisgears-1.2", "-c", script)
+    assert (done.returncode, done.stdout.splitlines()) == (1, ["ended", "6", "2"])
+    assert "ZeroDivisionError" in done.stderr
+
+
 @pytest.mark.parametrize("how", ["file", "stdin", "dash"])
 def test_code_comes_from_a_file_or_from_standard_input(geartrain, tmp_path, how):
     """FILE, nothing, or `-`."""
@@ -57,6 +65,7 @@ def test_json_is_one_object_whatever_the_script_prints(geartrain, valkey):
                 "results": [{"key": "b", "type": "string", "event": None}],
             }
         ],
+        "errors": [],
         "submitted": None,
         "warnings": [],
     }

@@ -45,7 +45,19 @@ def test_register_takes_a_session_name_and_a_dialect(geartrain, shop):
     assert geartrain("register", "shop.py", "--session", "other", "--dialect", "redisgears-1.2").returncode == 0
     found = {item["id"]: item for item in json.loads(geartrain("ls", "--json").stdout)}
     assert {item["dialect"] for item in found.values()} == {"redisgears-1.2"}
-    assert found["other/KeysReader:k*"]["session"] == "other"
+    assert {item["session"] for item in found.values()} == {"other"}
+    assert min(found) == "0" * 40 + "-1"
+
+
+def test_a_session_can_be_new_or_take_the_place_of_another(geartrain, shop):
+    """`--new` refuses where there is one; with `--replace` registrations go on in the new one."""
+    assert geartrain("register", "shop.py", "--new").returncode == 0
+    done = geartrain("register", "shop.py", "--new")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is a session 'shop' already" in done.stderr
+    done = geartrain("register", "shop.py", "--session", "next", "--replace", "shop")
+    assert done.returncode == 0
+    assert {item["session"] for item in json.loads(geartrain("ls", "--json").stdout)} == {"next"}
 
 
 def test_register_of_a_script_that_registers_nothing_fails(geartrain, tmp_path):

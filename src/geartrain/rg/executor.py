@@ -29,7 +29,7 @@ from geartrain.registry.executions import Executions, Kept, Limits, State, Yield
 from geartrain.resp3 import Error, Status, encode, encode_array
 from geartrain.rg.messages import ABORTED, FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
 from geartrain.runtime import names
-from geartrain.wire import access
+from geartrain.wire import ClusterLink, access
 
 logger = logging.getLogger("geartrain.rg")
 
@@ -181,7 +181,14 @@ class _Run:
         if self._kept is not None:
             return
         self._clock = time.perf_counter()
-        kept = Kept(session=self._task.session, owner=self._executor.owner, started=time.time(), steps=plan_of(steps))
+        link = self._executions.link
+        kept = Kept(
+            session=self._task.session,
+            owner=self._executor.owner,
+            started=time.time(),
+            shards_received=len(link.shards) if isinstance(link, ClusterLink) else 0,
+            steps=plan_of(steps),
+        )
         self._kept = replace(kept, id=self._executions.begin(kept))
         if self._profile is not None:
             self._profile.enable()
@@ -205,6 +212,7 @@ class _Run:
         results, errors = self._counts
         ended = replace(
             kept,
+            shards_completed=kept.shards_received,
             status=State.ABORTED if aborted else State.DONE,
             duration_us=round((time.perf_counter() - self._clock) * 1e6),
             results=results,

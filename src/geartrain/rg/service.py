@@ -40,8 +40,8 @@ _AT_ONCE = 128
 _TICK = 0.5
 """Seconds between two looks at the shards and at idle processes."""
 
-_DEADLINE = 5.0
-"""Seconds that a stop waits for what was taken."""
+_MOMENT = 0.5
+"""Seconds in which clients are told that their script was ended."""
 
 
 class Service:
@@ -50,9 +50,11 @@ class Service:
     Args:
         endpoint: the server, or the cluster.
         name: unique among all services, ever.
+        patience: seconds that a stop waits for what was taken; scripts that run on are ended.
     """
 
-    def __init__(self, endpoint: Endpoint, name: str) -> None:
+    def __init__(self, endpoint: Endpoint, name: str, patience: float) -> None:
+        self._patience = patience
         self._endpoint = endpoint
         self._control = f"control:{name}"
         with access(endpoint, "geartrain:rg") as link:
@@ -79,12 +81,14 @@ class Service:
             except GeartrainError as error:
                 logger.debug("the shards are not known: %s", error)
             self._executors.prune()
-        deadline = time.monotonic() + _DEADLINE
+        deadline = time.monotonic() + self._patience
         for calls in self._calls:
             calls.stop(deadline)
         for pool in self._pools:
             pool.stop(deadline)
         self._executors.close()
+        for pool in self._pools:
+            pool.stop(time.monotonic() + _MOMENT)
 
     def stop(self) -> None:
         """End in good order; from any thread."""

@@ -62,7 +62,7 @@ def main() -> int:
             # An environment's worker is the child of another one, which has a service.
             service.start()
         running = worker.run()
-        service.stop(GRACE / 2)
+        service.stop()
     except GeartrainError as error:
         logging.basicConfig()
         logger.error("%s", error)  # noqa: TRY400 - a traceback of ours tells users nothing

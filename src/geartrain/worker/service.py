@@ -38,6 +38,9 @@ class Service:
     def __init__(self, endpoint: Endpoint, settings: WorkerSettings) -> None:
         self._endpoint = endpoint
         self._supervisor = Supervisor(endpoint.url, 1, settings, on_event=_log, command=_COMMAND)
+        # A moment more than the process gives itself.
+        self._patience = settings.stop_deadline + 1
+        self._deadline = 0.0
         self._started = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="geartrain-service", daemon=True)
@@ -47,16 +50,17 @@ class Service:
         self._thread.start()
 
     def request_stop(self) -> None:
-        """Ask the process to take no more calls, and to end; returns at once."""
+        """Ask the process to take no more calls, and to end when it has done what it has taken; returns at once."""
+        if not self._stopping.is_set():
+            self._deadline = time.monotonic() + self._patience
         self._stopping.set()
         self._supervisor.request_stop()
 
-    def stop(self, seconds: float) -> None:
-        """End the process; it has that many seconds for what it has taken."""
+    def stop(self) -> None:
+        """End the process; from the first request on it has the stop deadline for what it has taken."""
         self.request_stop()
-        deadline = time.monotonic() + seconds
-        self._thread.join(seconds)
-        if self._started and not self._supervisor.wait(max(0.0, deadline - time.monotonic())):
+        self._thread.join(max(0.0, self._deadline - time.monotonic()))
+        if self._started and not self._supervisor.wait(max(0.0, self._deadline - time.monotonic())):
             self._supervisor.kill()
             self._supervisor.wait()
 
