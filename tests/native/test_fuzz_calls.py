@@ -106,6 +106,7 @@ class Play:
         self.workers: list[Raw] = []
         self.callers: list[Raw] = []
         self.taken: list[int] = []
+        self.killed: set[int] = set()
 
     def step(self):
         """One thing that happens."""
@@ -179,7 +180,7 @@ class Play:
             blob = some_blob(self.seed) if self.seed.random() < 0.3 else b"+x\r\n"
             commands = [("GEARTRAIN.ANSWER", number, blob)]
             if self.callers and self.seed.random() < 0.3:
-                commands.insert(self.seed.randrange(2), ("CLIENT", "KILL", "ID", self.seed.choice(self.callers).id))
+                commands.insert(self.seed.randrange(2), self.killing(self.callers))
             self.db.pipeline(commands)
 
     def give_back(self):
@@ -208,7 +209,13 @@ class Play:
         """From the server's side."""
         everybody = [*self.workers, *self.callers]
         if everybody and self.seed.random() < 0.3:
-            self.db.pipeline([("CLIENT", "KILL", "ID", self.seed.choice(everybody).id)])
+            self.db.pipeline([self.killing(everybody)])
+
+    def killing(self, connections):
+        """The command that ends one of them."""
+        victim = self.seed.choice(connections).id
+        self.killed.add(victim)
+        return ("CLIENT", "KILL", "ID", victim)
 
     def change_hook(self):
         """The trigger goes, or comes with another order."""
@@ -246,6 +253,8 @@ def test_whoever_comes_and_goes_nobody_waits_for_ever(db, raw, seed):
             break
         assert db.call("GEARTRAIN.ANSWER", reply[0], b"+x\r\n") in {0, 1}
     for caller in play.callers:
+        if caller.id in play.killed:
+            continue
         if caller.busy:
             caller.receive()
         assert caller.call("PING") == b"PONG"
