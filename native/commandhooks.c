@@ -83,10 +83,13 @@ Hook *commandhooks_next(int db, RedisModuleString **argv, int argc, const Hook *
     const HookedCommand *command = hooktable_find(name, length);
     if (command == NULL || command->state != COMMAND_KNOWN) return NULL;
     Hook *found = NULL;
-    Keys keys = keys_of(argv, argc);
+    Keys keys = {0};
     for (unsigned i = 0; i < command->hook_count && found == NULL; i++) {
         Hook *hook = command->hooks[i];
-        if (hook->db == db && is_after(hook, after) && concerns(hook, &keys)) found = hook;
+        if (hook->db != db || !is_after(hook, after)) continue;
+        /* Looked for when a hook first asks. */
+        if (keys.argv == NULL && !takes_any_key(hook)) keys = keys_of(argv, argc);
+        if (concerns(hook, &keys)) found = hook;
     }
     free_keys(&keys);
     return found;
@@ -125,11 +128,11 @@ static int needs_login(RedisModuleString *name, Front strict) {
     return needed;
 }
 
-static Front front_for(const HookedCommand *command, uint64_t client, int is_script) {
-    if (is_script) return command->is_write ? WRITES_OPEN : SCRIPT_READS;
-    Front strict = command->is_write ? WRITES : READS;
+static Front front_for(const HookedCommand *command, uint64_t client) {
     RedisModuleString *name = RM_GetClientUserNameById(base, client);
-    if (name == NULL) return strict;
+    /* What is no client that the server knows is a script. */
+    if (name == NULL) return command->is_write ? WRITES_OPEN : SCRIPT_READS;
+    Front strict = command->is_write ? WRITES : READS;
     int strictly = needs_login(name, strict);
     RM_FreeString(base, name);
     return strictly ? strict : command->is_write ? WRITES_OPEN : READS_OPEN;
@@ -151,17 +154,19 @@ static int has_untouchable(const Keys *keys) {
     return 0;
 }
 
-/* Whether the command that a client sends, or a script calls, is one for its hooks; and which front it gets. */
-static int is_hooked(const HookedCommand *command, uint64_t client, const Keys *keys, Front *front) {
+static int concerns_hooks(const HookedCommand *command, int db, const Keys *keys) {
+    return concerns_any(command->hooks, command->hook_count, db, keys) ||
+           concerns_any(command->linked, command->linked_count, db, keys);
+}
+
+/* Whether the command that a client sends, or a script calls, is one for its hooks. The database is left to hooked.c, which
+ * calls the original where there is no hook; but a command that blocks would not do so any more. To ask for a client's database
+ * costs a system call, as its address comes along. */
+static int is_hooked(const HookedCommand *command, uint64_t client, const Keys *keys) {
+    if (!concerns_hooks(command, -1, keys)) return 0;
     RedisModuleClientInfo info = {.version = 1};
-    /* What is no client that the server knows is a script, which may be in any database: hooked.c looks again. */
-    int is_script = RM_GetClientInfoById(&info, client) != REDISMODULE_OK, db = is_script ? -1 : info.db;
-    if (!concerns_any(command->hooks, command->hook_count, db, keys) &&
-        !concerns_any(command->linked, command->linked_count, db, keys)) {
-        return 0;
-    }
-    *front = front_for(command, client, is_script);
-    return 1;
+    if (!command->is_blocking || RM_GetClientInfoById(&info, client) != REDISMODULE_OK) return 1;
+    return concerns_hooks(command, info.db, keys);
 }
 
 static void see(RedisModuleCommandFilterCtx *filter) {
@@ -177,10 +182,9 @@ static void see(RedisModuleCommandFilterCtx *filter) {
     RedisModuleString *few[FEW], **argv = argc <= FEW ? few : RM_Alloc((size_t)argc * sizeof *argv);
     for (int i = 0; i < argc; i++) argv[i] = RM_CommandFilterArgGet(filter, i);
     Keys keys = keys_of(argv, argc);
-    Front front;
-    if (!has_untouchable(&keys) && is_hooked(command, client, &keys, &front)) {
+    if (!has_untouchable(&keys) && is_hooked(command, client, &keys)) {
         hooked_count++;
-        RM_CommandFilterArgInsert(filter, 0, RM_HoldString(NULL, fronts[front]));
+        RM_CommandFilterArgInsert(filter, 0, RM_HoldString(NULL, fronts[front_for(command, client)]));
     }
     free_keys(&keys);
     if (argv != few) RM_Free(argv);

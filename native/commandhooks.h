@@ -6,7 +6,7 @@
  * command filter looks at the name of each command that clients send or scripts call; what the module itself calls is not
  * filtered. So a server without hooks pays nothing, and one with them, for each other command, what a look into a bit set
  * costs. A filter cannot refuse or answer, and an answer that comes later needs a command of the module's: so the filter puts
- * one before the command. It does so only where a hook concerns it: the client's database, and a key with the prefix.
+ * one before the command. It does so only where a hook concerns it, by its keys.
  *
  * What is put before depends on what the server is to check. Its checks are made for the command that it then sees:
  *

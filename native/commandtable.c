@@ -12,7 +12,7 @@ enum { BUCKETS = 64, TEXT = 300 };
 
 /* What the server tells of a command. */
 typedef struct {
-    int exists, is_write, is_noscript, has_movable_keys;
+    int exists, is_write, is_blocking, is_noscript, has_movable_keys;
 } Facts;
 
 static HookedCommand *buckets[BUCKETS];
@@ -156,6 +156,7 @@ static void read_facts(RedisModuleCallReply *line, Facts *facts) {
     facts->exists = 1;
     RedisModuleCallReply *flags = RM_CallReplyArrayElement(line, 2);
     facts->is_write |= has_word(flags, "write");
+    facts->is_blocking |= has_word(flags, "blocking");
     facts->is_noscript |= has_word(flags, "noscript");
     facts->has_movable_keys |= has_word(flags, "movablekeys");
     RedisModuleCallReply *below = RM_CallReplyLength(line) > 9 ? RM_CallReplyArrayElement(line, 9) : NULL;
@@ -185,6 +186,7 @@ void hooktable_look_up(RedisModuleCtx *ctx, HookedCommand *command) {
     Facts facts = facts_of(ctx, command->name, command->length);
     const char *why = unsuitable(command->name, command->length, &facts);
     command->is_write = facts.is_write;
+    command->is_blocking = facts.is_blocking;
     command->state = why == NULL ? COMMAND_KNOWN : COMMAND_REFUSED;
     for (unsigned i = 0; i < command->hook_count && why != NULL; i++) hook_error(command->hooks[i], why);
 }

@@ -18,7 +18,7 @@ typedef struct HookedCommand {
     char name[MOST_NAME + 1];
     size_t length;
     CommandState state;
-    int is_write;
+    int is_write, is_blocking;
     Hook **hooks;  /* of readers of commands, those that were registered last first */
     Hook **linked; /* of readers of keys, whose `commands` name it */
     unsigned hook_count, linked_count;

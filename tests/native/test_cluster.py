@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
+from support.calls import Raw, answer, serve
 from support.hooks import captured, listing, outbox, set_hook
 from support.servers import stable_port
 from support.waiting import wait_for
@@ -88,3 +91,20 @@ def test_a_slot_that_is_on_its_way_to_another_node_gets_no_more_events(node, mod
     link.call("SET", key, 3)
     assert slot_of(link, outbox(link)) == slot_of(link, key)
     assert captured(link)[-1] == ("set", key.encode())
+
+
+def test_a_trigger_on_a_key_is_called_where_the_key_is(node, module_flavour):
+    """Elsewhere the client is sent there, or told that nobody has it; without a key a trigger is called anywhere."""
+    link = node(module_flavour, 0, 8000)
+    set_hook(link, reader="command", trigger="t")
+    port = urlsplit(link.endpoint.url).port
+    worker, caller = Raw(port), Raw(port)
+    assert serve(worker, "trigger", timeout=1) is None
+    own, other = key_in(link, 0, 8000), next(k for k in map(str, range(100)) if slot_of(link, k) > 8000)
+    assert "CLUSTERDOWN" in str(caller.call("RG.TRIGGERONKEY", "t", other))
+    for words in (("RG.TRIGGERONKEY", "t", own, other), ("RG.TRIGGER", "t", other)):
+        caller.send(*words)
+        assert answer(worker, serve(worker, "trigger"), b"*0\r\n") == 1
+        assert caller.receive() == []
+    for connection in (worker, caller):
+        connection.close()

@@ -204,6 +204,18 @@ def test_hooks_of_one_database_leave_the_others_alone(db, connect):
     assert db.call("PING") == "hooked"
 
 
+def test_a_command_that_blocks_does_so_in_other_databases(db, connect):
+    """Where it is hooked it does not any more."""
+    register(db, hook(lambda words: call_next(*words[1:]), "blpop"))
+    assert db.call("BLPOP", "k", 0) is None
+    other = connect(db.endpoint.url, 1)
+    assert other.call("BLPOP", "k", 0.01) is None
+    other.send(b"BLPOP k 0\r\n")
+    wait_for(lambda: information(db, "clients")["blocked_clients"] == "1")
+    connect(db.endpoint.url, 1).call("RPUSH", "k", "v")
+    assert other.replies(1) == [["k", "v"]]
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from geartrain.builder import KeysArguments, Mode, Reader, StreamArguments
+from geartrain.builder import CommandArguments, KeysArguments, Mode, Reader, StreamArguments
 from geartrain.config import Dialect
 from geartrain.registry import Registration, Snapshot, Status
 
@@ -13,7 +13,7 @@ def registration(
     name: str = "r", reader: Reader = Reader.KEYS, mode: Mode = Mode.ASYNC, version: int = 7, **arguments: Any
 ) -> Registration:
     """A registration; the arguments are those of its reader."""
-    kind = KeysArguments if reader is Reader.KEYS else StreamArguments
+    kinds = {Reader.KEYS: KeysArguments, Reader.STREAM: StreamArguments, Reader.COMMAND: CommandArguments}
     return Registration(
         id=name,
         session="shop",
@@ -22,7 +22,7 @@ def registration(
         mode=mode,
         description=None,
         dialect=Dialect.GEARTRAIN,
-        arguments=kind(**arguments),
+        arguments=kinds[reader](**arguments),
         position=0,
         code_version=version,
         python="3.11",

@@ -289,7 +289,7 @@ class Client:
         if not isinstance(session, str) or not _NAME.fullmatch(session):
             raise ArgumentError(f"session: {session!r} is no name: write 1 to 200 characters without spaces and braces")
         needs = Needs(terms.requirements, terms.environment)
-        return SessionHost(session, self.endpoint, Dialect(dialect), modules, on_run, needs)
+        return SessionHost(session, self.endpoint, Dialect(dialect), modules, on_run, needs, terms.terms)
 
     def _with_needs(
         self, terms: SessionTerms | None, requirements: Iterable[str], *, reinstall: bool = False

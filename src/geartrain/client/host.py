@@ -20,6 +20,9 @@ from geartrain.environments import refuse_sync
 from geartrain.errors import ArgumentError, CommandError, NeedsModule
 from geartrain.registry import hooks
 from geartrain.registry.records import id_for
+from geartrain.registry.sessions import Terms
+from geartrain.registry.submission import registered
+from geartrain.registry.triggers import refuse_taken, trigger_of
 from geartrain.wire import Endpoint, Link, access
 
 
@@ -33,6 +36,7 @@ class SessionHost:
         modules: gives the modules that the script is made of, which workers may lack.
         on_run: called before each `run()` is executed.
         needs: packages of the session; None: it needs none.
+        terms: what becomes of sessions that are there; None: that of the same name is upgraded.
 
     Attributes:
         requests: the registrations so far, by id; in redisgears-1.2 they get others when they are submitted.
@@ -49,10 +53,12 @@ class SessionHost:
         modules: Callable[[], Iterable[ModuleType]] = tuple,
         on_run: Callable[[RunRequest], None] | None = None,
         needs: Needs | None = None,
+        terms: Terms | None = None,
     ) -> None:
         self.dialect = dialect
         self.traceback = True
         self._needs = needs or Needs()
+        self._sessions = (terms or Terms()).sessions(session)
         self.collected: RunRequest | None = None
         self._on_run = on_run
         self.requests: dict[str, RegisterRequest] = {}
@@ -65,9 +71,11 @@ class SessionHost:
 
         Raises:
             NeedsModule: it asks for what only the server module can do, and the server has none, or one that cannot.
-            ArgumentError: it names a command that cannot be hooked.
+            ArgumentError: it names a command that cannot be hooked, or its trigger is that of another registration.
             RequirementsError: `mode='sync'`, and the server's Python lacks what the session needs.
         """
+        if trigger_of(request) is not None:
+            self._need_trigger(request)
         if request.mode is Mode.SYNC:
             self._need_sync(request)
         if names_commands(request):
@@ -86,6 +94,11 @@ class SessionHost:
                 # Whether there is a module, and may be asked, is looked at elsewhere.
                 if not (error.is_unknown or hooks.is_forbidden(error)):
                     raise ArgumentError(f"register({request.pattern!r}): {error.reply.removeprefix('ERR ')}") from None
+
+    def _need_trigger(self, request: RegisterRequest) -> None:
+        """Refuse a trigger that is taken; looked at again when the session is submitted."""
+        with access(self._endpoint, "geartrain:client") as link:
+            refuse_taken([*self.requests.values(), request], self._sessions, registered(link))
 
     def _need_sync(self, request: RegisterRequest) -> None:
         """Refuse `mode='sync'` where nobody would run it."""

@@ -3,6 +3,7 @@
     requirements ──normalised──> environment (its name: their hash) ──make──> a directory of this machine ──> its Python
 
     requirements   what a script asks for: checked, in one spelling, hashed; files of them          (pure)
+    constraints    what pip is to know of packages that nobody maintains any more                   (pure)
     place          where environments lie on this machine, and what is known about each
     pip            runs pip, and watches that it goes on
     making         makes one, once for all workers of the machine

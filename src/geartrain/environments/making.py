@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import site
@@ -30,10 +31,13 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from geartrain.environments.constraints import constraints_of
 from geartrain.environments.installed import applying, borrowed_wheels, file_of, missing
 from geartrain.environments.pip import MAX_IDLE, Run
 from geartrain.environments.place import DIRECTORY_VARIABLE, WHEELS_VARIABLE, Place, State, Status, Wheel, root
 from geartrain.errors import RequirementsError
+
+logger = logging.getLogger("geartrain.environments")
 
 _EXPIRES = 30 * 24 * 3600.0
 """Seconds after its last use that an environment is removed, when another one is made."""
@@ -94,6 +98,7 @@ def make(
 def _made(place: Place, requirements: tuple[str, ...], max_idle: float, cancelled: Callable[[], bool]) -> Status:
     """What became of an attempt."""
     folder = _new_folder(place)
+    logger.info("environment %s: installing %s", place.environment, _listed(requirements))
     run = Run(folder, max_idle, cancelled)
     why = _create(folder)
     borrowed = "-" not in place.environment and not missing(requirements)
@@ -153,8 +158,18 @@ def _install(folder: Path, requirements: Sequence[str], run: Run) -> str | None:
     wheels = Path(given).absolute() if given else None
     offline = ["--no-index", "--find-links", str(wheels)] if wheels else []
     report = ["--report", str(folder / "report.json")]
+    options = ["--no-warn-script-location", *offline, *report, *_constrained(folder, requirements)]
     wanted = [_found(item, wheels) for item in requirements]
-    return run([*_pip(folder), "install", "--no-warn-script-location", *offline, *report, "--", *wanted])
+    return run([*_pip(folder), "install", *options, "--", *wanted])
+
+
+def _constrained(folder: Path, requirements: Sequence[str]) -> list[str]:
+    constraints = constraints_of(requirements)
+    if not constraints:
+        return []
+    file = folder / "constraints.txt"
+    file.write_text("".join(f"{item}\n" for item in constraints), encoding="utf-8")
+    return ["--constraint", str(file)]
 
 
 def _found(requirement: str, wheels: Path | None) -> str:

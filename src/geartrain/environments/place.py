@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import sys
 import time
@@ -31,6 +32,8 @@ DIRECTORY_VARIABLE = "GEARTRAIN_ENVIRONMENTS"
 
 WHEELS_VARIABLE = "GEARTRAIN_WHEELS"
 """The environment variable with a folder of wheels: packages come from there, and from no index."""
+
+logger = logging.getLogger("geartrain.environments")
 
 _POLL = 0.1
 """Seconds between two looks at a lock that another process has."""
@@ -103,16 +106,29 @@ class Place:
         self.path = root() / f"{environment}-{_origin()}"
 
     def read(self) -> Status:
-        """What is known; MAKING is not told here."""
+        """What is known; MAKING is not told here.
+
+        Raises:
+            RequirementsError: it cannot be read, though it is there; nobody should take that for an environment that is
+                missing, and make it again.
+        """
         try:
-            data = json.loads((self.path / "state.json").read_text(encoding="utf-8"))
+            text = (self.path / "state.json").read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return Status(environment=self.environment, state=State.ABSENT)
+        except OSError as error:
+            raise RequirementsError(f"{self.path} cannot be read: {error}") from error
+        try:
+            data = json.loads(text)
             wheels = tuple(Wheel(**{**item, "requires": tuple(item["requires"])}) for item in data.pop("wheels"))
             data |= {"state": State(data["state"]), "requirements": tuple(data["requirements"]), "wheels": wheels}
             status = Status(**data)
-        except (OSError, ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError) as error:
+            logger.warning("%s: what was noted is not understood: %s", self.path, error)
             return Status(environment=self.environment, state=State.ABSENT)
-        if status.state is State.READY and not os.access(self.python(status), os.X_OK):
+        if status.state is State.READY and not self.python(status).exists():
             # The Python that it was made of is gone, say.
+            logger.warning("%s: its interpreter is gone", self.path)
             return Status(environment=self.environment, state=State.ABSENT, requirements=status.requirements)
         return status
 

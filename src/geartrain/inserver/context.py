@@ -42,6 +42,10 @@ class ServerContext:
         """Nothing, as `hold`."""
 
     @property
+    def endpoint(self) -> None:
+        """None: commands are calls."""
+
+    @property
     def can_wait(self) -> bool:
         """No: the server would wait too, and so would everybody that is waited for."""
         return False

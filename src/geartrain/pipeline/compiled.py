@@ -78,8 +78,11 @@ class Pipeline:
             ServerUnavailable, or whatever is no Exception: as `__call__`.
         """
         errors: list[RecordError] = []
-        results = self._guarded(records, context, lambda error: errors.append(RecordError.of(error)))
-        return Collected(results, errors)
+        return Collected(self.gather(records, context, errors), errors)
+
+    def gather(self, records: Iterable[Any], context: Context, errors: list[RecordError]) -> list[Any]:
+        """As `collect`; adds the errors to a list, and returns the results alone."""
+        return self._guarded(records, context, lambda error: errors.append(RecordError.of(error)))
 
     def raised(self, error: BaseException) -> BaseException:
         """What `__call__` would raise where `function` raised `error`."""
@@ -109,12 +112,11 @@ class Pipeline:
 
     def _guarded(self, records: Iterable[Any], context: Context, take: Callable[[BaseException], object]) -> list[Any]:
         """Run a function that tells of each failure and goes on."""
-        has_tail_calls = bool(self.tail_calls)
 
         def failed(error: BaseException, position: int | None = None) -> None:
             if isinstance(error, ServerUnavailable):
                 raise error
-            if has_tail_calls and position is not None:
+            if self.tail_calls and position is not None:
                 context.disown(position)
             take(self._failure(error) or error)
 

@@ -17,6 +17,7 @@ from geartrain.registry.records import Registration, Status
 from geartrain.registry.sequence import new_ids
 from geartrain.registry.sessions import Session, Submitted, Terms
 from geartrain.registry.succession import UNNAMED, predecessors
+from geartrain.registry.triggers import refuse_taken
 from geartrain.wire import Access, Command
 
 
@@ -42,7 +43,7 @@ class Submission:
         """Try it, once; what it changed, and the ids of the registrations in order. None: somebody came in between.
 
         Raises:
-            ArgumentError: an id belongs to another session; the terms do not allow it.
+            ArgumentError: an id or a trigger belongs to another session; the terms do not allow it.
         """
         link.call("WATCH", keys.VERSION)
         existing = registered(link)
@@ -52,6 +53,7 @@ class Submission:
             check(link, self.session.name, self.terms)
             ids = self._ids(link, [existing[key] for key in own])
             _refuse_foreign(sessions, ids, existing)
+            refuse_taken(self.registrations, sessions, existing)
         except ArgumentError:
             link.call("UNWATCH")
             raise

@@ -22,6 +22,7 @@ from geartrain.pipeline import Future
 
 if TYPE_CHECKING:
     from geartrain.runtime.context import Surroundings
+    from geartrain.wire import Endpoint
 
 logger = logging.getLogger("geartrain.script")
 
@@ -31,12 +32,18 @@ arrives only between two instructions)."""
 
 
 class Loan:
-    """A context that a coroutine may use; None as soon as it is taken back."""
+    """A context that a coroutine may use; None as soon as it is taken back.
 
-    __slots__ = ("context",)
+    Attributes:
+        context: the context.
+        endpoint: where it executes, and so whatever the coroutine has left running.
+    """
 
-    def __init__(self, context: Surroundings) -> None:
-        self.context: Surroundings | None = context
+    __slots__ = ("context", "endpoint")
+
+    def __init__(self, context: Surroundings | None, endpoint: Endpoint | None) -> None:
+        self.context = context
+        self.endpoint = endpoint
 
 
 _loan: ContextVar[Loan | None] = ContextVar("geartrain_loan", default=None)
@@ -53,6 +60,12 @@ def lent() -> Surroundings | None:
     """The context that the running coroutine has borrowed; None: it has none, or this is no coroutine."""
     loan = _loan.get() if is_loop() else None
     return None if loan is None else loan.context
+
+
+def endpoint_of_loan() -> Endpoint | None:
+    """Where the running coroutine executes when it has no context any more; None: it is not known, or no coroutine."""
+    loan = _loan.get() if is_loop() else None
+    return None if loan is None else loan.endpoint
 
 
 def is_loop() -> bool:
@@ -82,13 +95,17 @@ def wait_for(awaitable: Awaitable[Any], context: Surroundings) -> Any:
         )
     if isinstance(awaitable, Future):
         return _result(awaitable)
-    loan = Loan(context)
+    loan = Loan(context, context.endpoint)
     task = _loop.start(_borrowing(awaitable, loan))
     try:
         return _result(task)
-    finally:
-        loan.context = None
-        task.cancel()
+    except BaseException:
+        if not task.done():
+            # This thread is to end (it is aborted): nobody else may use its connection any more, so it is waited for.
+            loan.context = None
+            task.cancel()
+            _loop.settle()
+        raise
 
 
 def _result(future: Future | concurrent.futures.Future[Any]) -> Any:
@@ -115,16 +132,25 @@ def _has_come(future: Future | concurrent.futures.Future[Any]) -> bool:
 
 async def _borrowing(awaitable: Awaitable[Any], loan: Loan) -> Any:
     _loan.set(loan)
-    return await awaitable
+    try:
+        return await awaitable
+    finally:
+        # Here, on the loop: what the coroutine has left running may come next.
+        loan.context = None
 
 
-def start(coroutine: Coroutine[Any, Any, Any], done: Future | None, delay: float) -> None:
-    """Run a coroutine on the loop after so many seconds; `done` is given what comes of it."""
-    _loop.start(_later(coroutine, done, delay))
+def start(coroutine: Coroutine[Any, Any, Any], done: Future | None, delay: float, endpoint: Endpoint | None) -> None:
+    """Run a coroutine on the loop after so many seconds; `done` is given what comes of it.
+
+    It executes at `endpoint`, over a connection of the loop's own; None: where this process does.
+    """
+    _loop.start(_later(coroutine, done, delay, endpoint))
 
 
-async def _later(coroutine: Coroutine[Any, Any, Any], done: Future | None, delay: float) -> None:
-    _loan.set(None)
+async def _later(
+    coroutine: Coroutine[Any, Any, Any], done: Future | None, delay: float, endpoint: Endpoint | None
+) -> None:
+    _loan.set(Loan(None, endpoint))
     if delay:
         await asyncio.sleep(delay)
     try:
@@ -165,6 +191,13 @@ class _Loop:
 
         loop.call_soon_threadsafe(begin)
         return outcome
+
+    def settle(self) -> None:
+        """Wait until what runs on the loop at this moment has given way."""
+        settled: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._running().call_soon_threadsafe(settled.set_result, None)
+        while not settled.done():
+            _has_come(settled)
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:

@@ -23,9 +23,10 @@ def collect(pipeline: Pipeline, tail_calls: CallSites, records: Iterable[Any], c
     Raises:
         ServerUnavailable: the connection was lost: any number of effects may have happened.
     """
+    errors: list[RecordError] = []
     context.begin(pipeline, tail_calls, collects=True)
     try:
-        results, errors = pipeline.collect(records, context)
+        results = pipeline.gather(records, context, errors)
     finally:
         # Also where something else has ended it: what earlier records did must have happened.
         context.flush()

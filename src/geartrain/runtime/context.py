@@ -13,13 +13,14 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from functools import cache
 from types import CodeType
 from typing import Any, Protocol
 
 from geartrain import keys
 from geartrain.errors import Aborted, ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
 from geartrain.runtime.arguments import packed
-from geartrain.runtime.background import is_loop, lent, wait_for
+from geartrain.runtime.background import endpoint_of_loan, is_loop, lent, wait_for
 from geartrain.runtime.hold import Hold
 from geartrain.wire import (
     Access,
@@ -83,6 +84,10 @@ class Surroundings(Protocol):
     @property
     def can_wait(self) -> bool:
         """Whether a step may wait for what others do meanwhile."""
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where it executes; None: in this very process."""
 
 
 class Attribution(Protocol):
@@ -452,7 +457,6 @@ def _position(at: At | None) -> int | None:
 
 class _Contexts(threading.local):
     current: Surroundings | None = None
-    own: Surroundings | None = None  # of the thread of all coroutines: of those that have borrowed none
 
 
 _contexts = _Contexts()
@@ -486,19 +490,22 @@ def current() -> Surroundings:
     Raises:
         GeartrainError: no server is known: the call was not made by a running script or step.
     """
-    context = _contexts.current or lent() or _contexts.own
+    context = _contexts.current or lent()
     if context is None:
-        if _process_endpoint is None:
+        endpoint = endpoint_of_loan() or _process_endpoint
+        if endpoint is None:
             raise GeartrainError(
                 "there is no server to execute commands on: execute() and its like work in steps, in callbacks and in"
                 " scripts that Geartrain runs; elsewhere use `with geartrain.Client(url).session(name):`"
             )
-        context = Context(_process_endpoint, "geartrain:thread")
         if is_loop():
-            _contexts.own = context
-        else:
-            _contexts.current = context
+            return _of_loop(endpoint)
+        context = _contexts.current = Context(endpoint, "geartrain:thread")
     return context
+
+
+_of_loop = cache(lambda endpoint: Context(endpoint, "geartrain:thread"))
+"""For coroutines that have borrowed no context; used on the one thread of all coroutines alone."""
 
 
 def has_no_context() -> bool:

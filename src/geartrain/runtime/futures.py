@@ -59,7 +59,8 @@ def runCoroutine(cr: Coroutine[Any, Any, Any], f: Future | None = None, delay: f
         raise ArgumentError(f"runCoroutine(cr={cr!r:.80}): cr must be a coroutine, what calling an `async def` gives")
     if isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay < math.inf:
         raise ArgumentError(f"runCoroutine(delay={delay!r:.80}): delay must be a number of seconds, 0 or more")
-    background.start(cr, None if f is None else _future("runCoroutine", f), delay)
+    endpoint = background.endpoint_of_loan() if has_no_context() else current().endpoint
+    background.start(cr, None if f is None else _future("runCoroutine", f), delay, endpoint)
 
 
 def isAsyncAllow() -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from geartrain.builder.requests import Mode
 from geartrain.config import WorkerSettings
-from geartrain.environments import PYTHON, Cancelled, State, fits, make, python_of, status_of
+from geartrain.environments import PYTHON, Cancelled, fits, make, python_of
 from geartrain.environments.pip import MAX_IDLE
 from geartrain.errors import GeartrainError, RequirementsError, ServerUnavailable, UnknownRegistration
 from geartrain.registry import Snapshot, Status, Store, gearsconfig
@@ -219,8 +219,6 @@ class _Keeper(threading.Thread):
         check(parcel)
         if not fits(self._environment, parcel.requirements):
             raise UnknownRegistration(f"session {session!r} was submitted with other requirements meanwhile")
-        if status_of(self._environment).state is not State.READY:
-            logger.info("environment %s: installing %s", self._environment, ", ".join(parcel.requirements))
         make(self._environment, parcel.requirements, max_idle=max_idle, cancelled=self._ended.is_set)
 
     def _serve(self, python: str) -> None:

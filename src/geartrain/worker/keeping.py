@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from geartrain.builder import hosted
+from geartrain.builder.host import enter_host, leave_host
 from geartrain.errors import Aborted, ServerUnavailable
 from geartrain.runs import StepHost
 from geartrain.runtime import Context, collect
@@ -34,8 +34,8 @@ def execute_kept(
         try:
             seat.running = running
             # Whether it is a cluster is known from the first connection on.
-            _ = context.link
-            bind(source, batch, deployment, context)
+            if context.link is context.cluster:
+                bind(source, batch, deployment, context)
             if records is None:
                 records = source.records_now(batch, deployment, context)
             count = len(records)
@@ -60,8 +60,11 @@ def run(running: Running, records: list[Any]) -> None:
     if not deployment.pipeline.collects:
         _run_at_once(running)
         return
-    with hosted(_host(context.endpoint, deployment.dialect)):
+    token = enter_host(_host(context.endpoint, deployment.registration.dialect))
+    try:
         results, errors = collect(deployment.pipeline, deployment.tail_calls, running.records, context)
+    finally:
+        leave_host(token)
     running.results = results
     if errors:
         running.error = RecordsFailed(errors)

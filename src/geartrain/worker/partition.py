@@ -397,7 +397,7 @@ class Partition:
         if count:
             self._tally.success(begin, duration, count, position)
             if deployment.keeps:
-                self._lagged(batch)
+                self._lagged(batch, begin + duration)
         self._failures = self._outages = 0
         self._advance(position, batch)
         return True
@@ -442,10 +442,10 @@ class Partition:
             self._batch = batch
             self._not_before = time.monotonic() + backoff(self._outages)
 
-    def _lagged(self, batch: list[Any]) -> None:
+    def _lagged(self, batch: list[Any], ended: float) -> None:
         """Note how long the batch's first entry waited, which only the dialect redisgears-1.2 tells."""
         if self.deployment.registration.reader is Reader.STREAM:
-            self._tally.lag(batch[0][0])
+            self._tally.lag(batch[0][0], ended)
 
     def _aborted(self, batch: list[Any], error: Aborted, timing: Line) -> bool:
         """Somebody has aborted the execution: whatever the policy, it is not tried again."""
@@ -477,6 +477,6 @@ class Partition:
             self._hooks.aborted(self)
         elif verdict is Verdict.CONTINUE:
             if deployment.keeps:
-                self._lagged(batch)
+                self._lagged(batch, timing[0] + timing[1])
             self._advance(timing[3], batch)
         return verdict is Verdict.CONTINUE

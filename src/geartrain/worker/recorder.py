@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Container
 from contextlib import suppress
 from dataclasses import replace
+from threading import get_ident
 
 from geartrain.errors import Aborted, GeartrainError, ServerUnavailable
 from geartrain.registry import gearsconfig
@@ -62,8 +63,7 @@ class Recorder:
         self.owner = f"control:worker:{worker}"
         self._endpoint = endpoint
         self.config = GearsConfig()
-        self._seats = threading.local()
-        self._all_seats: list[Seat] = []
+        self._by_thread: dict[int, Seat] = {}
         self._journals: dict[str, deque[Running]] = {}
         self._shown: deque[Running] = deque()
         self._waiting = False
@@ -77,11 +77,12 @@ class Recorder:
 
     def seat(self) -> Seat:
         """This thread's seat."""
-        seat: Seat | None = getattr(self._seats, "mine", None)
-        if seat is None:
-            seat = self._seats.mine = Seat()
-            self._all_seats.append(seat)
-        return seat
+        thread = get_ident()
+        try:
+            return self._by_thread[thread]
+        except KeyError:
+            seat = self._by_thread[thread] = Seat()
+            return seat
 
     def ended(self, running: Running) -> None:
         """Keep it, as long as its registration's next ones do not push it out."""
@@ -123,7 +124,7 @@ class Recorder:
 
     def abort(self, execution_id: str) -> bool:
         """Abort an execution of this process; False where none of that id runs here."""
-        for seat in self._all_seats:
+        for seat in list(self._by_thread.values()):
             running = seat.running
             if running is not None and running.id == execution_id:
                 return seat.abort(running)
@@ -169,7 +170,7 @@ class Recorder:
             self._write(work)
         self._wake.clear()
         clock = time.perf_counter()
-        for seat in self._all_seats:
+        for seat in list(self._by_thread.values()):
             running = seat.running
             if running is not None:
                 self._look_at(seat, running, clock, work)

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.text import to_bytes
 from geartrain.wire import Argument, Endpoint, ErrorReply, Link, pack, raise_for
+from geartrain.wire.endpoint import COMMAND_TIMEOUT
 from geartrain.worker.policy import backoff
 
 logger = logging.getLogger("geartrain.worker")
@@ -135,6 +136,7 @@ class Serving:
     def _take(self, link: Link, handler: Handler) -> None:
         """Serve on one connection, until it is lost or we stop."""
         answered = False
+        link.channel.wait_in_kernel(COMMAND_TIMEOUT)
         link.send(self._serve)
         while True:
             reply = link.replies(1)[0]

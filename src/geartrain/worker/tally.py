@@ -30,6 +30,7 @@ class Tally:
         "_drained",
         "_error",
         "_history",
+        "_lag",
         "_last_lag",
         "_wall",
         "counts",
@@ -46,7 +47,8 @@ class Tally:
         self.last_duration = 0.0
         self.counts: dict[str, int] = {}
         self._cut = 0
-        self._last_lag: int | None = None
+        self._lag = 0.0
+        self._last_lag = 0.0
         self._history: deque[_Line] = deque(maxlen=history)
         self._error: tuple[str, str, float] | None = None
         self._drained: dict[str, int] = {}
@@ -75,11 +77,16 @@ class Tally:
         self.last_duration = last
         self._history.extend((begin, took, 1, about, "succeeded", None) for begin, took, about in lines)
 
-    def lag(self, entry_id: str) -> None:
-        """A batch whose first entry has this id has ended: how long that took from the id's time."""
-        lag = max(0, round(time.time() * 1000) - int(entry_id.partition("-")[0]))
-        self.count("lag_ms", lag)
-        self._last_lag = lag
+    def lag(self, entry_id: str, ended: float) -> None:
+        """A batch whose first entry has this id has ended: how long that took from the id's time.
+
+        Args:
+            entry_id: the entry's.
+            ended: when, by `time.perf_counter`.
+        """
+        lag = (self._wall + ended) * 1000 - int(entry_id.partition("-")[0])
+        self._last_lag = lag if lag > 0 else 0.0
+        self._lag += self._last_lag
 
     def failure(self, line: Line, outcome: str, error: tuple[str, str]) -> None:
         """An execution failed.
@@ -118,6 +125,7 @@ class Tally:
         totals["succeeded"] = self.succeeded
         totals["records"] = self.records
         totals["duration_us"] = round(self.duration * 1e6)
+        totals["lag_ms"] = round(self._lag)
         # A retried batch is triggered once, when it ends: by success, by failure, or because somebody aborted it.
         totals["triggered"] = totals["succeeded"] + totals.get("failed", 0) + self._cut
         counters = {name: total - self._drained.get(name, 0) for name, total in totals.items()}
@@ -125,8 +133,8 @@ class Tally:
             return None
         self._drained = totals
         latest: dict[str, str | int | float] = {"last_duration_us": round(self.last_duration * 1e6)}
-        if self._last_lag is not None:
-            latest["last_lag_ms"] = self._last_lag
+        if self._lag:
+            latest["last_lag_ms"] = round(self._last_lag)
         error = self._error
         if error is not None:
             latest["last_error"], latest["last_trace"], latest["last_error_at"] = error

@@ -83,7 +83,7 @@ def test_a_builder_runs_on_the_server(gears):
         "sum": 6,
         "squares": [1, 4, 9],
         "average": 2.0,
-        "by": ["{'key': 'n:', 'value': 3}"],
+        "by": {"key": "n:", "value": 3},
         "shards": 1,
         "generated": [2, 3],
     }

@@ -155,6 +155,28 @@ def test_a_coroutine_executes_on_its_executions_connection(old, link):
     assert link.call("LRANGE", "l", 0, -1) == [f"{where} {n}" for n in (1, 2) for where in ("before", "in", "behind")]
 
 
+def test_what_a_coroutine_leaves_running_has_a_connection_of_its_own(old, link):
+    """A task that goes on, and what runCoroutine has begun; neither disturbs the steps that follow."""
+    outcome = old(
+        "import asyncio\n"
+        "async def linger(n, f):\n"
+        "    for number in range(50):\n"
+        "        execute('INCR', 'left')\n"
+        "        await asyncio.sleep(0)\n"
+        "    setFutureResults(f, n)\n"
+        "async def begin(n):\n"
+        "    futures = [createFuture(), createFuture()]\n"
+        "    asyncio.get_running_loop().create_task(linger(n, futures[0]))\n"
+        "    runCoroutine(linger(n, futures[1]))\n"
+        "    return n, futures\n"
+        "def go_on(pair):\n"
+        "    return [execute('INCRBY', 'steps', 1) for _ in range(50)][-1], *(f.result(10) for f in pair[1])\n"
+        "GB('PythonReader').map(begin).map(go_on).run(lambda: [1, 2])"
+    )
+    assert (outcome.results, outcome.errors) == (["(50, 1, 1)", "(100, 2, 2)"], [])
+    assert link.call("GET", "left") == "200"
+
+
 def test_a_run_in_a_coroutine_is_awaited(old, link):
     """It gives results and errors; a step that only returns it waits as well."""
     link.pipeline([("SET", f"student:{number}", number) for number in range(5)])

@@ -200,3 +200,12 @@ def test_a_place_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_pat
     monkeypatch.setenv("GEARTRAIN_ENVIRONMENTS", str(tmp_path / "file"))
     with pytest.raises(RequirementsError, match="GEARTRAIN_ENVIRONMENTS names another"):
         make(environment_of(COLOUR), COLOUR)
+
+
+def test_an_old_package_gets_a_version_that_it_works_with(place, monkeypatch):
+    """Though it asks for any, and pip would take the latest."""
+    monkeypatch.setattr("geartrain.environments.constraints._KNOWN", {"colour": ("shade<4",)})
+    make_wheel(place, "shade", "9.0")
+    name = environment_of(COLOUR)
+    make(name, COLOUR)
+    assert run(name, "import shade; print(shade.VERSION)") == "3.0"

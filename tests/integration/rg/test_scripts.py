@@ -253,3 +253,17 @@ def test_an_upgrade_that_registers_nothing_leaves_no_registrations(r):
     assert execute(r, "x = 1", "ID", "mine", "UPGRADE") == "OK"
     assert registrations(r) == []
     assert r.execute_command("RG.PYDUMPSESSIONS") == []
+
+
+def test_a_trigger_is_one_registration_s(r):
+    """The error is one of the script's lines; a session may take the place of the one that has it."""
+    script = "GB('CommandReader').register(trigger='t')"
+    assert execute(r, script, "ID", "first") == "OK"
+    with pytest.raises(redis.ResponseError, match=r"^\['Traceback.*trigger already registered: 't' is that of 0{40}-"):
+        execute(r, script)
+    assert execute(r, script, "ID", "first", "UPGRADE") == "OK"
+    assert execute(r, script, "ID", "second", "REPLACE_WITH", "first") == "OK"
+    with pytest.raises(redis.ResponseError, match="trigger already registered: 't', by this script"):
+        execute(r, f"{script}\n{script}", "ID", "second", "UPGRADE")
+    assert execute(r, "GB('CommandReader').register(trigger='T')") == "OK"
+    assert len(registrations(r)) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -36,6 +37,9 @@ def module_with(sync=None, **versions):
         (Reader.KEYS, Mode.ASYNC_LOCAL, ["active", "paused", "aborted"]),
         (Reader.KEYS, Mode.SYNC, ["active"]),
         (Reader.STREAM, Mode.SYNC, ["active"]),
+        (Reader.COMMAND, Mode.SYNC, ["active"]),
+        (Reader.COMMAND, Mode.ASYNC, ["active"]),
+        (Reader.COMMAND, Mode.ASYNC_LOCAL, ["active"]),
         (Reader.STREAM, Mode.ASYNC, []),
         (Reader.STREAM, Mode.ASYNC_LOCAL, []),
     ],
@@ -55,6 +59,20 @@ def test_a_hook_for_the_outbox_says_what_was_registered():
     }  # fmt: skip
     assert outboxes_of(item, b"t") == [b"geartrain:{t}:outbox-0:r", b"geartrain:{t}:outbox-1:r"]
     assert fields(set_command(registration(), None)) == {"pattern": "k:*", "partitions": 1, "snapshot": 0, "limit": 0}
+
+
+def test_a_triggers_hook_has_its_name_and_its_order():
+    """And the environment that its calls need; no outbox and no white lists."""
+    item = registration(reader=Reader.COMMAND, mode=Mode.ASYNC_LOCAL, trigger="t", inorder=True)
+    command = set_command(replace(item, environment="abc"), None)
+    assert fields(command) == {
+        "reader": "command", "order": 0, "trigger": "t", "inorder": 1, "environment": "abc",
+    }  # fmt: skip
+    assert outboxes_of(item, b"t") == []
+    sync = fields(set_command(registration(reader=Reader.COMMAND, mode=Mode.SYNC, trigger="t"), PARCEL))
+    assert {name: sync[name] for name in ("mode", "user", "trigger", "inorder")} == {
+        "mode": "sync", "user": "alice", "trigger": "t", "inorder": 0,
+    }  # fmt: skip
 
 
 def test_a_snapshot_is_not_taken_where_no_value_is_read():

@@ -24,6 +24,8 @@ _KNOWN = (
     " REQUIREMENTS requirement ..."
 )
 
+_COMMENT = re.compile(r"(^|\s)#.*")
+
 _AROUND = re.compile(r"\s*(===|==|>=|<=|~=|!=|<|>|,)\s*")
 """What joins a name and its versions."""
 
@@ -119,9 +121,13 @@ def _value(name: str, word: str | bytes | None) -> str:
 
 
 def _requirements(words: list[str]) -> tuple[str, ...]:
-    """Several arguments, or several in one, as the documentation has them; `a >= 1` and `a @ url` are one each."""
+    """Several arguments, or several in one, as the documentation has them; `a >= 1` and `a @ url` are one each.
+
+    gears-cli sends the lines of a file as they are, comments and empty ones too.
+    """
     found: list[str] = []
-    for word in words:
+    for line in words:
+        word = _COMMENT.sub("", line)
         whole = "@" in word or ";" in word
         found += [word.strip()] if whole else _AROUND.sub(r"\1", word).split()
     if not found:
