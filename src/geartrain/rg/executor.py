@@ -37,6 +37,13 @@ MOST_BYTES = 256 * 1024 * 1024
 """Bytes of results and errors that are answered and kept. The server takes 512 MB in one argument."""
 
 _SIGNAL = signal.SIGUSR2
+
+_SIGNAL_INTERVAL = 0.02
+"""Seconds between two signals to an execution that is to end."""
+
+_AGAIN = 0.5
+"""Seconds after which an execution that goes on gets the exception again: a bare `except:` in it took the first one."""
+
 _PATH = "<string>"
 
 
@@ -61,6 +68,7 @@ class Executor:
         # The execution that may be ended now, and the one that is to be: the handler raises where they are the same.
         self._running = ""
         self._wanted = ""
+        self._again = 0.0
 
     def run(self) -> None:
         """Run tasks until the service has ended."""
@@ -96,10 +104,12 @@ class Executor:
     def ends(self) -> None:
         """Nothing is to be aborted any more."""
         self._running = self._wanted = ""
+        self._again = 0.0
 
     def _interrupt(self, _number: int = 0, _frame: FrameType | None = None) -> None:
-        if self._running and self._running == self._wanted:
-            self._running = ""
+        now = time.monotonic()
+        if self._running and self._running == self._wanted and now >= self._again:
+            self._again = now + _AGAIN
             raise Aborted(ABORTED)
 
     def _control(self) -> None:
@@ -110,9 +120,19 @@ class Executor:
                 os._exit(1)
             if isinstance(message, Abort):
                 self._wanted = message.execution
-                signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
+                threading.Thread(target=self._pester, args=(message.execution,), daemon=True).start()
             else:
                 self._tasks.put(message)
+
+    def _pester(self, execution: str) -> None:
+        """Signal until the execution has ended.
+
+        One signal may come to nothing: where the main thread has given up the interpreter for a system call, which is
+        just when we get it, and has not entered that call yet.
+        """
+        while self._wanted == execution:
+            signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
+            time.sleep(_SIGNAL_INTERVAL)
 
 
 class _Run:

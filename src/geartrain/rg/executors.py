@@ -119,15 +119,19 @@ class Executor:
             return False
         with suppress(OSError):
             self._send(Abort(execution))
-        until = time.monotonic() + _PATIENCE
-        while self.execution == execution and self.alive:
-            if time.monotonic() > until:
-                logger.warning("an execution did not end when it was aborted; its process %d is killed", self.pid)
-                self._killed = True
-                self.kill()
-                break
-            time.sleep(0.005)
+        if not self._ends(execution):
+            logger.warning("an execution did not end when it was aborted; its process %d is killed", self.pid)
+            self._killed = True
+            self.kill()
+            self._ends(execution)
         return True
+
+    def _ends(self, execution: str) -> bool:
+        """Wait for the end of an execution; False where it does not come."""
+        until = time.monotonic() + _PATIENCE
+        while self.execution == execution and time.monotonic() < until:
+            time.sleep(0.005)
+        return self.execution != execution
 
     def kill(self) -> None:
         """End the process now."""
@@ -176,15 +180,19 @@ class Executors:
         self._busy: dict[Executor, str] = {}
         self._closed = False
 
-    def run(self, task: Task, answer: Callable[[bytes], None]) -> None:
-        """Run a task in a process of its environment, to its end; `answer` is called when its client can be answered.
+    def run(self, task: Task, answer: Callable[[bytes], None], died: Callable[[Died], None]) -> None:
+        """Run a task in a process of its environment, to its end.
 
-        Raises:
-            Died: as `Executor.run`.
+        Args:
+            task: the task.
+            answer: called when its client can be answered.
+            died: called where the process ended before the task did; `answer` may have been called.
         """
         executor = self._take(task.terms.environment)
         try:
             executor.run(task, answer)
+        except Died as death:
+            died(death)
         finally:
             self._give_back(executor)
 

@@ -137,8 +137,8 @@ class Service:
         if error is not None and not answered.is_set():
             answer(encode(error))
 
-    def _run(self, taken: Taken, answer: Callable[[bytes], None]) -> Error | None:
-        """Run a script; the error that its client is to be told, if it was not answered."""
+    def _run(self, taken: Taken, answer: Callable[[bytes], None]) -> Any:
+        """Run a script; what its client is to be told, if it was not answered."""
         task = task_of(taken.call, self._server(taken))
         if task.terms.environment:
             self._server(taken).store.note_environment(task.terms.environment, task.terms.requirements)
@@ -148,16 +148,20 @@ class Service:
                 max_idle=task.pip_idle,
                 cancelled=self._stopping.is_set,
             )
-        try:
-            self._executors.run(task, answer)
-        except Died as death:
+        deaths: list[Died] = []
+
+        def died(death: Died) -> None:
             logger.warning("session %s: %s", task.session, death)
+            deaths.append(death)
             if death.execution:
                 self._note_death(taken, death)
-            if death.aborted:
-                answer(encode([[], [ABORTED]]))
-            return Error(f"ERR {death}: it was ended by the script, or from outside; what it had executed has happened")
-        return None
+
+        self._executors.run(task, answer, died)
+        if not deaths:
+            return None
+        if deaths[0].aborted:
+            return [[], [ABORTED]]
+        return Error(f"ERR {deaths[0]}: by the script, or from outside; what it had executed has happened")
 
     def _note_death(self, taken: Taken, death: Died) -> None:
         """An execution whose process has gone has ended, with that error."""

@@ -9,7 +9,6 @@ Nobody stops them.
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 
 import pytest
@@ -20,12 +19,13 @@ from support.servers import VALKEY, require_client, require_module, required, st
 
 
 @contextmanager
-def started(binary, options, env):
-    """A server with the module, which takes calls; stopped after the block."""
+def started(options, environments):
+    """A server with the module, which takes calls and needs no index of packages; stopped after the block."""
+    require_module()
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in env.items():
-            patch.setenv(name, value)
-        server = EmbeddedServer.start(port=stable_port(), binary=binary, module=True, module_options=options)
+        patch.setenv("GEARTRAIN_WHEELS", str(WHEELS))
+        patch.setenv("GEARTRAIN_ENVIRONMENTS", str(environments))
+        server = EmbeddedServer.start(port=stable_port(), binary=required(VALKEY), module=True, module_options=options)
     with server:
         with connect(server) as link:
             wait_until_served(link)
@@ -33,12 +33,9 @@ def started(binary, options, env):
 
 
 @pytest.fixture(scope="module")
-def shared(request, tmp_path_factory):
+def shared(tmp_path_factory):
     """One server for a module's tests."""
-    require_module()
-    place = tmp_path_factory.mktemp("environments")
-    env = {"GEARTRAIN_WHEELS": str(WHEELS), "XDG_CACHE_HOME": str(place)}
-    with started(required(VALKEY), GEARS, env) as server:
+    with started(GEARS, tmp_path_factory.mktemp("environments")) as server:
         yield server
         print(server.log_path.read_text(errors="replace")[-5000:])
 
@@ -59,11 +56,10 @@ def link(gears):
 
 
 @pytest.fixture(scope="module")
-def shared_beside():
+def shared_beside(tmp_path_factory):
     """One server for a module's tests, whose interpreter has rgsync."""
-    require_module()
     require_client(BESIDE)
-    with started(required(VALKEY), {**GEARS, "python": BESIDE}, dict(os.environ)) as server:
+    with started({**GEARS, "python": BESIDE}, tmp_path_factory.mktemp("environments")) as server:
         yield server
         print(server.log_path.read_text(errors="replace")[-5000:])
 

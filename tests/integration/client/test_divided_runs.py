@@ -12,6 +12,8 @@ from geartrain.wire import Endpoint, Link
 from geartrain.worker.membership import live
 from support.waiting import wait_for
 
+pytestmark = pytest.mark.timeout(300)
+
 KEYS = 24_000
 """Keys there are: enough for workers to be asked."""
 

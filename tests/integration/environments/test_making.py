@@ -204,8 +204,8 @@ def test_a_place_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_pat
 
 def test_an_old_package_gets_a_version_that_it_works_with(place, monkeypatch):
     """Though it asks for any, and pip would take the latest."""
-    monkeypatch.setattr("geartrain.environments.constraints._KNOWN", {"colour": ("shade<4",)})
-    make_wheel(place, "shade", "9.0")
+    monkeypatch.setattr("geartrain.environments.constraints._KNOWN", {"gtcolour": ("gtshade<4",)})
+    make_wheel(place, "gtshade", "9.0")
     name = environment_of(COLOUR)
     make(name, COLOUR)
-    assert run(name, "import shade; print(shade.VERSION)") == "3.0"
+    assert run(name, "import gtshade; print(gtshade.VERSION)") == "3.0"

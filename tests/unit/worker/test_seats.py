@@ -130,6 +130,7 @@ def _hasty():
 
 
 @pytest.mark.usefixtures("_hasty")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # within the gc
 def test_no_exception_comes_behind_the_seat():
     """Aborts at any moment of short executions: each ends its own execution or nothing, and the thread goes on."""
     thread = Busy()
