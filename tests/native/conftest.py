@@ -14,15 +14,35 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import pytest
 
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
 from support.calls import Raw
-from support.sanitizers import check_reports, sanitized
+from support.sanitizers import check_reports, reports_folder, sanitized
 from support.servers import SharedServer, require_module, required
 from support.waiting import wait_for
+
+
+def pytest_collection_modifyitems(config, items):
+    """Under sanitizers, where everything takes longer, each test runs on one flavour, half of them on each.
+
+    The module's code is the same for all; without sanitizers each test runs on every flavour.
+    """
+    if reports_folder() is None:
+        return
+    kept, left_out = [], []
+    for item in items:
+        flavour = getattr(item, "callspec", None) and item.callspec.params.get("module_flavour")
+        turn = crc32(item.nodeid.partition("[")[0].encode()) % 2
+        chosen = ("valkey-9.1", "redis-8.2")[turn]
+        wanted = flavour in {None, chosen} or item.get_closest_marker("servers") is not None
+        (kept if wanted else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
+
 
 DEBUG = {"enable-debug-command": "local"}
 """The setting with which a server takes DEBUG."""

@@ -35,6 +35,7 @@ class Gears:
         worker: this worker's id.
         deployments: what is loaded here.
         missing: called, from any thread, where somebody calls for a registration that is not loaded.
+        report: has the statistics written, and waits a moment for it; called from any thread.
         history: executions that a registration's history keeps.
 
     Attributes:
@@ -42,12 +43,19 @@ class Gears:
     """
 
     def __init__(
-        self, endpoint: Endpoint, worker: str, deployments: Deployments, missing: Callable[[], None], history: int
+        self,
+        endpoint: Endpoint,
+        worker: str,
+        deployments: Deployments,
+        missing: Callable[[], None],
+        report: Callable[[], object],
+        history: int,
     ) -> None:
         self.recorder = Recorder(endpoint, worker)
         self._endpoint = endpoint
         self._topology = topology_of(endpoint)
         self._deployments = deployments
+        self._report = report
         self._triggers = Triggers(endpoint, worker, deployments, self.recorder, missing, history)
         self._timers = Timers(endpoint, worker, history)
         self._control: Serving | None = None
@@ -62,9 +70,11 @@ class Gears:
 
     def look_at_shards(self) -> None:
         """The shards may be others."""
-        self._triggers.follow(wanted=any(item.reader is Reader.COMMAND for item in self._deployments.active.values()))
-        if self._control is not None:
+        wanted = any(item.reader is Reader.COMMAND for item in self._deployments.active.values())
+        if wanted or self._control is not None:
+            # Before there is anything to ask about: it takes a moment to begin.
             self._serve_control()
+        self._triggers.follow(wanted=wanted)
 
     def loaded(self) -> None:
         """What runs here is something else now, or cannot run."""
@@ -105,6 +115,6 @@ class Gears:
             self._control.request_stop()
         endpoint = self._endpoint.at(primary) if self._topology.clustered else self._endpoint
         lane = self.recorder.owner
-        self._control = Serving(endpoint, lane, [lane], lambda: Control(self.recorder))
+        self._control = Serving(endpoint, lane, [lane], lambda: Control(self.recorder, self._report))
         self._controlled = primary
         self._control.start()

@@ -1,8 +1,11 @@
 """The child process of a worker that does what the server module's RG.* commands ask for: `python -m geartrain.rg`.
 
-    no module that hands out calls ──one is there──> the process is kept, as a supervisor keeps workers ──stop──> ended
+    no module that hands out calls ──one is there──> nobody has called ──a call, which is given back──>
+    the process is kept, as a supervisor keeps workers ──stop──> ended
 
-A process of its own, because scripts of users run below it, and none of them may cost the worker its leases.
+A process of its own, because scripts of users run below it, and none of them may cost the worker its leases. It takes
+40 MB and a second to start, so it waits for the first RG.* command, unless the server was set up for scripts of
+RedisGears.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ import threading
 import time
 from contextlib import suppress
 
-from geartrain.config import WorkerSettings
-from geartrain.errors import GeartrainError
+from geartrain.config import Dialect, WorkerSettings
+from geartrain.errors import CommandError, GeartrainError
+from geartrain.readers.entries import fields_of
 from geartrain.wire import Access, Endpoint, access
 from geartrain.worker.supervisor import Event, Kind, Supervisor
 
@@ -25,6 +29,9 @@ _COMMAND = (sys.executable, "-u", "-P", "-m", "geartrain.rg")
 
 _LOOK = 2.0
 """Seconds between two looks for the module, where there is none."""
+
+_TURN = 500
+"""Milliseconds that one shard is asked for a first call, before the next one is."""
 
 
 class Service:
@@ -67,11 +74,41 @@ class Service:
     def _run(self) -> None:
         while not self._stopping.is_set():
             with suppress(GeartrainError), access(self._endpoint, "geartrain:service") as link:
-                if hands_out_calls(link):
+                if hands_out_calls(link) and (_set_up_for_scripts(link) or self._called(link)):
                     self._started = True
                     self._supervisor.start()
                     return
             self._stopping.wait(_LOOK)
+
+    def _called(self, link: Access) -> bool:
+        """Wait for a call on any shard; False: we stop.
+
+        Raises:
+            ServerUnavailable: a connection was lost.
+        """
+        while not self._stopping.is_set():
+            for shard in link.shards:
+                here = link.on(shard)
+                try:
+                    call = here.call("GEARTRAIN.SERVE", _TURN, "admin", "script")
+                except CommandError:
+                    # What it lacks (a permission, say), the process tells in its own words.
+                    return True
+                if call is not None:
+                    here.call("GEARTRAIN.RETURN", call[0])
+                    return True
+                if self._stopping.is_set():
+                    return False
+        return False
+
+
+def _set_up_for_scripts(link: Access) -> bool:
+    """Whether RedisGears' scripts are expected: the module was loaded for its dialect."""
+    try:
+        options = fields_of(link.at_home().call("GEARTRAIN.CONFIG"))
+    except CommandError:
+        return False
+    return options.get("dialect") == Dialect.REDISGEARS_1_2
 
 
 def hands_out_calls(link: Access) -> bool:

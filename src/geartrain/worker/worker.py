@@ -69,6 +69,9 @@ _PATIENCE = 0.5
 _EARLY = 0.9
 """A look at the registry that would be due within the rest of this part of the interval is made at once."""
 
+_REPORT_PATIENCE = 0.3
+"""Seconds that whoever wants the statistics now waits for them."""
+
 _BUSY_PAUSE = 0.02
 """Seconds between two looks while code is being loaded or partitions are on their way out."""
 
@@ -96,6 +99,8 @@ class Worker:
         id: as given, or made up.
         environment: as given.
     """
+
+    _report_asked: threading.Event | None = None
 
     def __init__(
         self,
@@ -129,7 +134,7 @@ class Worker:
         self._tasks, self._deployments = Tasks(endpoint, self.id, environment), Deployments(endpoint, environment)
         self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
-        self._gears = Gears(endpoint, self.id, self._deployments, self._look_again, settings.history)
+        self._gears = Gears(endpoint, self.id, self._deployments, self._look_again, self._report_now, settings.history)
         hooks = Hooks(
             self._committer.progressed, self._drained, self._aborted, self._failed, replication, self._gears.recorder
         )
@@ -195,6 +200,12 @@ class Worker:
         self._stopping.set()
         self._wake.set()
 
+    def _report_now(self) -> None:
+        """Have the main thread write the statistics, and wait for it, but not for long; from another thread."""
+        asked = self._report_asked = self._report_asked or threading.Event()
+        self._wake.set()
+        asked.wait(_REPORT_PATIENCE)
+
     def _pause(self) -> float:
         busy = self._ownership.closing or self._deployments.loading
         return _BUSY_PAUSE if busy else self._settings.poll_interval
@@ -219,7 +230,11 @@ class Worker:
         self._check_renewals(self._ownership.renew())
         if opened or closed:
             self._partitions_changed()
-        self._reports.write([*self._ownership.everything(), *closed, *self._gears.counted()], now=bool(closed))
+        asked, self._report_asked = self._report_asked, None
+        now = bool(closed) or asked is not None
+        self._reports.write([*self._ownership.everything(), *closed, *self._gears.counted()], now=now)
+        if asked is not None:
+            asked.set()
         self._clear_away(self._removed - {partition.key[0] for partition in self._ownership.everything()})
         if self._on_ready is not None and self._ready():
             self._on_ready()

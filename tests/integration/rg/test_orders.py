@@ -57,7 +57,7 @@ def test_a_worker_says_that_it_lives(served):
     place.register(GearsBuilder("StreamReader").foreach(lambda _: None), "s", dialect=GEARS)
     lane = f"control:worker:{place.start().id}"
     assert order(place, lane, "ping") == "PONG"
-    assert order(place, lane, "dance") == "ERR the order is neither ABORT <execution> nor PING"
+    assert order(place, lane, "dance") == "ERR the order is none of ABORT <execution>, REPORT and PING"
 
 
 def test_nobody_serves_the_lane_of_a_worker_that_has_stopped(served):

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 import redis
 
-from support.redisgears import PATIENCE, children, client, pairs, wait_until_served
+from support.redisgears import PATIENCE, children, client, pairs, registrations, wait_until_served
 from support.waiting import wait_for
 
 OPTIONS = {"dialect": "redisgears-1.2", "workers": 0}
@@ -147,3 +147,26 @@ def test_a_new_primary_is_served_after_a_failover(make_cluster, start_worker):
             results, errors = r.execute_command("RG.PYEXECUTE", "GB('ShardsIDReader').map(lambda x: 1).run()")
             assert (set(results), errors) == ({"1"}, [])
     assert runs(worker.pid)
+
+
+def test_the_service_comes_with_the_first_command(module_flavour, fresh_server, start_worker):
+    """Where nothing says that scripts of RedisGears are expected: it costs memory and a second."""
+    server = fresh_server(module_flavour, module={"workers": 0})
+    worker = start_worker(server.url)
+    with client(server) as r:
+        wait_for(lambda: r.info("geartrain")["geartrain_calls_servers"] == 1)
+        assert children(worker.pid) == []
+        assert r.execute_command("RG.PYEXECUTE", "execute('set', 'a', 'b')") == "OK"
+        assert len(children(worker.pid)) == 1
+        assert r.get("a") == "b"
+
+
+def test_what_was_triggered_is_counted_when_registrations_are_dumped(server, r, start_worker):
+    """Workers write their statistics twice a second, and when somebody asks."""
+    start_worker(server.url)
+    wait_until_served(r)
+    r.execute_command("RG.PYEXECUTE", "GB('CommandReader').register(trigger='t')")
+    for number in range(1, 6):
+        r.execute_command("RG.TRIGGER", "t")
+        (registration,) = registrations(r)
+        assert registration["RegistrationData"]["numTriggered"] == number

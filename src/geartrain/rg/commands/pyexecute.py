@@ -29,9 +29,6 @@ _COMMENT = re.compile(r"(^|\s)#.*")
 _AROUND = re.compile(r"\s*(===|==|>=|<=|~=|!=|<|>|,)\s*")
 """What joins a name and its versions."""
 
-_SESSION = "rg"
-"""The session of a script in the dialect geartrain that does not say its own."""
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -86,13 +83,13 @@ def task_of(call: Call, server: Server) -> Task:
     request = parsed(call.args)
     config = server.config
     dialect = _dialect(request.values.get("DIALECT"), config.dialect)
-    session = request.values.get("ID") or _session(server, dialect)
+    session = request.values.get("ID") or new_id(server.link)
     needs = needs_of(
         request.requirements, server.store.environments, reinstall="FORCE_REINSTALL_REQUIREMENTS" in request.flags
     )
     terms = SessionTerms(
         description=request.values.get("DESCRIPTION"),
-        upgrade="UPGRADE" in request.flags or (dialect is Dialect.GEARTRAIN and "ID" not in request.values),
+        upgrade="UPGRADE" in request.flags,
         replaces=request.values.get("REPLACE_WITH"),
         empties=bool(request.flags & {"UPGRADE"}) or "REPLACE_WITH" in request.values,
         requirements=needs.requirements,
@@ -142,7 +139,3 @@ def _dialect(name: str | None, default: Dialect) -> Dialect:
         return Dialect(name)
     except ValueError:
         raise RgError(f"DIALECT: {name!r} is none; these are {', '.join(Dialect)}") from None
-
-
-def _session(server: Server, dialect: Dialect) -> str:
-    return new_id(server.link) if dialect is Dialect.REDISGEARS_1_2 else _SESSION

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from geartrain import keys
 from geartrain.builder.requests import CommandArguments, KeysArguments, StreamArguments
 from geartrain.registry import Registration, Session, Statistics
 from geartrain.resp3 import Status
 from geartrain.rg.arguments import count, text
 from geartrain.rg.server import Server
+from geartrain.text import shown
 from geartrain.worker.serving import Call
 
 OK = Status("OK")
@@ -18,6 +20,7 @@ OK = Status("OK")
 def dump(call: Call, server: Server) -> list[Any]:
     """Every registration as alternating names and values."""
     count(call.args, 1, 1)
+    _reported(server)
     durations = bool(server.config.number("RegistrationDurations"))
     sessions = {session.name: session for session in server.store.sessions()}
     records = server.store.snapshot().registrations
@@ -51,8 +54,18 @@ def unpause(call: Call, server: Server) -> Status:
 def clear_statistics(call: Call, server: Server) -> Status:
     """Set the counters of all registrations back to 0."""
     count(call.args, 1, 1)
+    _reported(server)
     server.store.clear_statistics(server.store.snapshot().registrations)
     return OK
+
+
+def _reported(server: Server) -> None:
+    """Have all workers write their statistics, which they would do within a second anyway."""
+    home = server.link.at_home()
+    # One that has no control lane, as it runs nothing of RedisGears', refuses at once.
+    home.pipeline(
+        [("GEARTRAIN.CALL", f"control:worker:{shown(name)}", "REPORT") for name in home.call("HKEYS", keys.WORKERS)]
+    )
 
 
 def described(
