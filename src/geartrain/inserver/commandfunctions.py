@@ -11,12 +11,10 @@ from geartrain.builder.requests import CommandArguments
 from geartrain.errors import CommandError
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.database import Database
-from geartrain.inserver.failures import LOG, told
+from geartrain.inserver.moduletally import ModuleTally
 from geartrain.pipeline import compile_pipeline
 from geartrain.registry.statistics import Delta
-from geartrain.text import shown
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.tally import Tally
 
 
 def _has_trigger(deployment: Deployment) -> bool:
@@ -44,9 +42,9 @@ class CommandFunction:
             convert=deployment.registration.convert,
             collects=False,
         )
-        self._tally = Tally(history)
-        self._worker = worker
-        self._called_by = "its trigger" if _has_trigger(deployment) else "its command"
+        self._tally = ModuleTally(
+            handle, self.id, "its trigger" if _has_trigger(deployment) else "its command", history, worker
+        )
 
     def start(self) -> None:
         """Take commands from now on."""
@@ -60,20 +58,12 @@ class CommandFunction:
 
     def deltas(self) -> list[Delta]:
         """What there is to add to its statistics."""
-        drained = _geartrain.drain(self._handle)
-        if drained is not None:
-            count, duration, last, lines = drained
-            about = [(begin / 1e6, took / 1e6, shown(key)) for begin, took, key in lines]
-            self._tally.successes(count, duration / 1e6, last / 1e6, about)
-        delta = self._tally.drain("", self._worker)
-        return [] if delta is None else [delta]
+        return self._tally.deltas()
 
     def written(self) -> None:
         """What it has left for the statistics is in them: nothing waits for that."""
 
     def _failed(self, begin: int, duration: int, key: str | bytes | None, error: BaseException) -> str:
         """Note what an execution raised; returns the client's error line."""
-        message, trace = told(self._handle, error, self._pipeline)
-        self._tally.failure((begin / 1e6, duration / 1e6, 1, shown(key or "")), "failed", (message, trace))
-        LOG.failed(self.id, self._called_by, "failed", message, trace)
+        message = self._tally.failed(begin, duration, key, error, self._pipeline)
         return error.reply if isinstance(error, CommandError) and error.command == "call_next" else f"ERR {message}"

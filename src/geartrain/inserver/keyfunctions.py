@@ -13,14 +13,12 @@ import _geartrain
 from geartrain.builder.requests import KeysArguments
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.database import Database
-from geartrain.inserver.failures import LOG, told
+from geartrain.inserver.moduletally import ModuleTally
 from geartrain.pipeline import compile_pipeline
 from geartrain.pipeline.usage import may_notice, only_read
 from geartrain.readers.values import read_value, shows_value
 from geartrain.registry.statistics import Delta
-from geartrain.text import shown
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.tally import Tally
 
 
 class _NotRead:
@@ -51,8 +49,7 @@ class KeysFunction:
         self._dialect = deployment.dialect
         self._pipeline = compile_pipeline(deployment.pipeline.steps, discard=True, single=True, dialect=self._dialect)
         self._reads_value = isinstance(arguments, KeysArguments) and arguments.read_value
-        self._tally = Tally(history)
-        self._worker = worker
+        self._tally = ModuleTally(handle, self.id, "key events", history, worker)
 
     def start(self) -> None:
         """Take events from now on."""
@@ -69,13 +66,7 @@ class KeysFunction:
 
     def deltas(self) -> list[Delta]:
         """What there is to add to its statistics."""
-        drained = _geartrain.drain(self._handle)
-        if drained is not None:
-            count, duration, last, lines = drained
-            about = [(begin / 1e6, took / 1e6, shown(key)) for begin, took, key in lines]
-            self._tally.successes(count, duration / 1e6, last / 1e6, about)
-        delta = self._tally.drain("", self._worker)
-        return [] if delta is None else [delta]
+        return self._tally.deltas()
 
     def written(self) -> None:
         """What it has left for the statistics is in them: nothing waits for that."""
@@ -89,6 +80,4 @@ class KeysFunction:
 
     def _failed(self, begin: int, duration: int, key: str | bytes | None, error: BaseException) -> None:
         """An execution raised; a key event is not executed again."""
-        message, trace = told(self._handle, error, self._pipeline)
-        self._tally.failure((begin / 1e6, duration / 1e6, 1, shown(key or "")), "failed", (message, trace))
-        LOG.failed(self.id, "key events", "failed", message, trace)
+        self._tally.failed(begin, duration, key, error, self._pipeline)
