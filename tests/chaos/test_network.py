@@ -111,7 +111,7 @@ def test_packets_that_vanish_while_the_worker_waits_for_entries_only_delay(
     """Connections that are silent for too long are made again; the entries that came meanwhile are executed once."""
     submit(valkey, "work = record")
     worker = start_worker(network.url, QUICK)
-    wait_for(lambda: owner_of(db, "load:1") and "blocked_clients:1" in db.call("INFO", "clients"), 30)
+    wait_for(lambda: owner_of(db, "load:1") and " cmd=xread " in db.call("CLIENT", "LIST"), 30)
     network.pause()
     ids = add(db, "load:1", 10)
     worker.wait_for_line("reading failed")
