@@ -12,7 +12,9 @@ Servers run under sanitizers where `make test-sanitize` asks for it.
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 from zlib import crc32
 
@@ -22,27 +24,30 @@ from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
 from support.calls import Raw
 from support.sanitizers import check_reports, reports_folder, sanitized
-from support.servers import SharedServer, require_module, required
+from support.servers import MODULE_FLAVOURS, SharedServer, require_module, required
 from support.waiting import wait_for
 
 
 def pytest_collection_modifyitems(config, items):
-    """Under sanitizers, where everything takes longer, each test runs on one flavour, half of them on each.
+    """In CI each test of this folder runs on one flavour, and under sanitizers on the other one; elsewhere on all.
 
-    The module's code is the same for all; without sanitizers each test runs on every flavour.
+    Both flavours are seen by each test in one run of CI, in half of the time.
     """
-    if reports_folder() is None:
+    sanitizing = reports_folder() is not None
+    if not sanitizing and os.environ.get("CI") != "true":
         return
     kept, left_out = [], []
     for item in items:
-        flavour = getattr(item, "callspec", None) and item.callspec.params.get("module_flavour")
-        turn = crc32(item.nodeid.partition("[")[0].encode()) % 2
-        chosen = ("valkey-9.1", "redis-8.2")[turn]
-        wanted = flavour in {None, chosen} or item.get_closest_marker("servers") is not None
-        (kept if wanted else left_out).append(item)
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        turn = crc32(item.nodeid.partition("[")[0].encode()) % 2 ^ sanitizing
+        others = {*MODULE_FLAVOURS} - {("valkey-9.1", "redis-8.2")[turn]}
+        leaves_out = FOLDER in item.path.parents and item.get_closest_marker("servers") is None
+        (left_out if leaves_out and parameters.get("module_flavour") in others else kept).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=left_out)
 
+
+FOLDER = Path(__file__).parent
 
 DEBUG = {"enable-debug-command": "local"}
 """The setting with which a server takes DEBUG."""
