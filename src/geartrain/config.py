@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 URL_VARIABLE = "GEARTRAIN_URL"
 """The environment variable with the server's URL, where none is given."""
@@ -59,3 +60,9 @@ class WorkerSettings:
     wait_replicas: int = 0
     wait_timeout: float = 1.0
     local: str = ""
+
+
+def given_options(reply: Any) -> dict[str, Any]:
+    """What the server module was given at its load, by name in lower case, from its reply to `GEARTRAIN.CONFIG`."""
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return {str(name).lower(): value for name, value in pairs}

@@ -107,11 +107,6 @@ def execution(execution_id: str) -> bytes:
     return EXECUTION + execution_id.encode()
 
 
-def executions_of(registration: str) -> bytes:
-    """The executions that are kept of one registration."""
-    return EXECUTIONS_OF + registration.encode()
-
-
 def wake(worker: str) -> bytes:
     """The stream that ends the worker's blocking read."""
     return _REGISTRY + b"wake:" + worker.encode()

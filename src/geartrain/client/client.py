@@ -312,10 +312,8 @@ class Client:
             enter(before)
             context.close()
 
-    def _submit(
-        self, host: SessionHost, modules: Iterable[ModuleType], script: Script, terms: SessionTerms | None = None
-    ) -> None:
-        outcome, terms = host.outcome, terms or SessionTerms()
+    def _submit(self, host: SessionHost, modules: Iterable[ModuleType], script: Script, terms: SessionTerms) -> None:
+        outcome = host.outcome
         if not host.requests:
             if terms.empties:
                 self._remove(terms.terms.sessions(outcome.session))

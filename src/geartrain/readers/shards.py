@@ -20,10 +20,15 @@ def shard_ids(link: Access, dialect: Dialect, shard: Shard | None = None) -> Ite
         CommandError: the server does not tell.
     """
     for each in link.shards if shard is None else (shard,):
-        yield each.node or ("1" if dialect is Dialect.REDISGEARS_1_2 else _run_id(link))
+        yield each.node or ("1" if dialect is Dialect.REDISGEARS_1_2 else run_id(link))
 
 
-def _run_id(link: Access) -> str:
+def run_id(link: Access) -> str:
+    """What a server calls itself until it ends, 40 characters.
+
+    Raises:
+        CommandError: it does not tell.
+    """
     for line in str(link.call("INFO", "server")).splitlines():
         name, _, value = line.partition(":")
         if name == "run_id":

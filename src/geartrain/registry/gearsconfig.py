@@ -5,15 +5,14 @@ What was set since (`RG.CONFIGSET`, the hash `geartrain:{registry}:config`) wins
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from geartrain import keys
+from geartrain.config import given_options
 from geartrain.errors import CommandError
 from geartrain.registry.executions import Limits
 from geartrain.wire import Access
-
-_GIVEN = "GEARTRAIN.CONFIG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +42,30 @@ def read(link: Access) -> GearsConfig:
         "PythonAttemptTraceback",
         "PythonInstallReqMaxIdleTime",
     )
-    given = {str(name).lower(): value for name, value in _given(link).items()}
+    found = given(link)
     stored = link.call("HMGET", keys.CONFIG, *names)
-    found = {name: given.get(name.lower()) if now is None else now for name, now in zip(names, stored, strict=True)}
+    values = {name: found.get(name.lower()) if now is None else now for name, now in zip(names, stored, strict=True)}
     limits = Limits()
     return GearsConfig(
         Limits(
-            _number(found["MaxExecutions"], limits.executions),
-            _number(found["MaxExecutionsPerRegistration"], limits.per_registration),
+            number(values["MaxExecutions"], limits.executions),
+            number(values["MaxExecutionsPerRegistration"], limits.per_registration),
         ),
-        _number(found["ExecutionMaxIdleTime"], 0) / 1000,
-        bool(_number(found["PythonAttemptTraceback"], 1)),
-        _number(found["PythonInstallReqMaxIdleTime"], 0) / 1000,
+        number(values["ExecutionMaxIdleTime"], 0) / 1000,
+        bool(number(values["PythonAttemptTraceback"], 1)),
+        number(values["PythonInstallReqMaxIdleTime"], 0) / 1000,
     )
 
 
-def _given(link: Access) -> Mapping[object, object]:
-    """What the module was given; nothing where there is none, or it may not be asked."""
+def given(link: Access) -> dict[str, Any]:
+    """What the module was given, by name in lower case; nothing where there is none, or it may not be asked."""
     try:
-        flat = link.at_home().call(_GIVEN)
+        return given_options(link.at_home().call("GEARTRAIN.CONFIG"))
     except CommandError:
         return {}
-    if isinstance(flat, dict):
-        return flat
-    return dict(zip(flat[::2], flat[1::2], strict=True)) if isinstance(flat, list) else {}
 
 
-def _number(value: object, default: int) -> int:
+def number(value: object, default: int) -> int:
     """A setting's number; what is none counts as not set."""
     try:
         return max(0, int(str(value)))

@@ -14,7 +14,9 @@ from typing import Any
 from geartrain import keys
 from geartrain.config import Dialect
 from geartrain.environments.pip import MAX_IDLE
-from geartrain.errors import CommandError, RgError
+from geartrain.errors import RgError
+from geartrain.readers.entries import fields_of
+from geartrain.registry import gearsconfig
 from geartrain.wire import Access
 
 
@@ -62,18 +64,18 @@ class Config:
     """The settings at one moment.
 
     Args:
-        given: at the load of the module, by name.
+        given: at the load of the module, by name in lower case.
         stored: set since, by name.
     """
 
     def __init__(self, given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
-        self._given = {name.lower(): value for name, value in given.items()}
-        self._stored = dict(stored)
+        self._given = given
+        self._stored = stored
 
     @classmethod
     def read(cls, link: Access) -> Config:
         """The settings now."""
-        return cls(_given(link), _pairs(link.call("HGETALL", keys.CONFIG)))
+        return cls(gearsconfig.given(link), fields_of(link.call("HGETALL", keys.CONFIG)))
 
     @property
     def dialect(self) -> Dialect:
@@ -98,7 +100,7 @@ class Config:
         value = self._stored.get(option.name, self._given.get(name.lower()))
         if isinstance(option.default, str):
             return option.default if value is None else value
-        return option.default if value is None else _number(value, option.default)
+        return gearsconfig.number(value, option.default)
 
     def number(self, name: str) -> int:
         """The value of a setting that is a number."""
@@ -129,24 +131,3 @@ def settable(name: str, value: str | bytes) -> str:
 def is_ours(name: str) -> bool:
     """Whether it is a setting of RedisGears, rather than one of its users'."""
     return name.lower() in _BY_NAME
-
-
-def _given(link: Access) -> Mapping[str, Any]:
-    """What the module was given; nothing where there is none, or it may not be asked."""
-    try:
-        flat = link.at_home().call("GEARTRAIN.CONFIG")
-    except CommandError:
-        return {}
-    return _pairs(flat)
-
-
-def _pairs(flat: Any) -> dict[str, Any]:
-    found = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
-    return {str(name): value for name, value in found.items()}
-
-
-def _number(value: Any, default: int) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        return default

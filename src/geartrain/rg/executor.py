@@ -25,7 +25,7 @@ from geartrain.client import Client, Outcome
 from geartrain.config import URL_VARIABLE, Dialect
 from geartrain.errors import Aborted, GeartrainError, ScriptError, message_of
 from geartrain.registry import profiles
-from geartrain.registry.executions import Executions, Kept, Limits, State, Yield, plan_of
+from geartrain.registry.executions import Executions, Kept, State, Yield, plan_of
 from geartrain.resp3 import Error, Status, encode, encode_array
 from geartrain.rg.messages import ABORTED, FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
 from geartrain.runtime import names
@@ -150,7 +150,7 @@ class _Run:
         self._executor = executor
         self._task = task
         self._executions = executions
-        self._executions.limits = Limits(*task.executions)
+        self._executions.limits = task.limits
         self._kept: Kept | None = None
         self._profile = Profile() if task.profile else None
         self._clock = time.perf_counter()

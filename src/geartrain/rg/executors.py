@@ -202,13 +202,6 @@ class Executors:
             busy = list(self._busy)
         return any(executor.abort(execution) for executor in busy)
 
-    def retire(self, environment: str) -> None:
-        """End the idle processes of an environment: what they have imported has changed."""
-        with self._lock:
-            gone = self._idle.pop(environment, [])
-        for executor in gone:
-            executor.close()
-
     def prune(self) -> None:
         """End idle processes that are too many."""
         old = time.monotonic() - _IDLE

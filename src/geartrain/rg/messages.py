@@ -12,10 +12,11 @@ One task at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from geartrain.client import SessionTerms
 from geartrain.config import Dialect
+from geartrain.registry.executions import Limits
 
 FD_VARIABLE = "GEARTRAIN_EXECUTOR_FD"
 """The environment variable with the number of the executor's end of the socket."""
@@ -39,7 +40,7 @@ class Task:
         terms: how its session is submitted.
         blocking: its client waits for the results; otherwise for the id of the execution.
         traceback: an error that it raises is answered with its traceback.
-        executions: how many executions are kept: all together, of one registration.
+        limits: how many executions are kept.
         pip_idle: seconds that pip may make no progress, where an environment is made.
         profile: what it executes is profiled.
     """
@@ -50,7 +51,7 @@ class Task:
     terms: SessionTerms
     blocking: bool = True
     traceback: bool = True
-    executions: tuple[int, int] = (1000, 100)
+    limits: Limits = field(default_factory=Limits)
     pip_idle: float = 30.0
     profile: bool = False
 

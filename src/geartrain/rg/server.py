@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from geartrain.client import Client
-from geartrain.registry import Store
-from geartrain.registry.executions import Executions, Limits
+from geartrain.registry import Store, gearsconfig
+from geartrain.registry.executions import Executions
 from geartrain.rg.config import Config
 from geartrain.rg.executors import Executors
 from geartrain.rg.memory import Memory
@@ -24,6 +24,7 @@ class Server:
         client: for what programs can do too.
         link: a connection.
         store: the registry.
+        executions: those that are kept.
         asked: the primary that has the call's client.
     """
 
@@ -35,16 +36,14 @@ class Server:
         self.client = Client(endpoint.url)
         self.link = access(endpoint, "geartrain:rg:admin")
         self.store = Store(self.link)
+        self.executions = Executions(self.link)
 
     @property
     def config(self) -> Config:
         """The settings now."""
         return Config.read(self.link)
 
-    @property
-    def executions(self) -> Executions:
-        """The executions that are kept."""
-        config = self.config
-        return Executions(
-            self.link, Limits(config.number("MaxExecutions"), config.number("MaxExecutionsPerRegistration"))
-        )
+    def bounded(self) -> Executions:
+        """The same executions, for who notes the end of one: then the oldest go, by the settings now."""
+        self.executions.limits = gearsconfig.read(self.link).limits
+        return self.executions

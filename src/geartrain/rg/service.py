@@ -165,7 +165,7 @@ class Service:
 
     def _note_death(self, taken: Taken, death: Died) -> None:
         """An execution whose process has gone has ended, with that error."""
-        executions = self._server(taken).executions
+        executions = self._server(taken).bounded()
         kept = executions.get(death.execution)
         if kept is not None and not kept.status.ended:
             state, error = (State.ABORTED, ABORTED) if death.aborted else (State.DONE, str(death))

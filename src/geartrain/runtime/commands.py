@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from geartrain import keys
+from geartrain.config import given_options
 from geartrain.errors import ArgumentError, CommandError
 from geartrain.runtime.context import current
 from geartrain.wire import Argument
@@ -178,10 +179,8 @@ def gearsConfigGet(name: str, default: Any = None) -> Any:  # noqa: N802 - Redis
 
 
 def _given() -> dict[str, Any]:
-    """What the server module was given, by lower-case name; nothing where there is none, or it may not be asked."""
+    """What the server module was given, by name in lower case; nothing where there is none, or it may not be asked."""
     try:
-        reply = execute("GEARTRAIN.CONFIG")
+        return given_options(execute("GEARTRAIN.CONFIG"))
     except CommandError:
         return {}
-    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)
-    return {str(name).lower(): value for name, value in pairs}

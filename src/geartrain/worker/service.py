@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from geartrain.config import Dialect, WorkerSettings
 from geartrain.errors import CommandError, GeartrainError
-from geartrain.readers.entries import fields_of
+from geartrain.registry import gearsconfig
 from geartrain.wire import Access, Endpoint, access
 from geartrain.worker.supervisor import Event, Kind, Supervisor
 
@@ -104,11 +104,7 @@ class Service:
 
 def _set_up_for_scripts(link: Access) -> bool:
     """Whether RedisGears' scripts are expected: the module was loaded for its dialect."""
-    try:
-        options = fields_of(link.at_home().call("GEARTRAIN.CONFIG"))
-    except CommandError:
-        return False
-    return options.get("dialect") == Dialect.REDISGEARS_1_2
+    return gearsconfig.given(link).get("dialect") == Dialect.REDISGEARS_1_2
 
 
 def hands_out_calls(link: Access) -> bool:

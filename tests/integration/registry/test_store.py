@@ -10,6 +10,7 @@ from geartrain import BadSignature, Client, PythonMismatch, UnknownRegistration,
 from geartrain.builder import Mode, Reader, RegisterRequest, StreamArguments
 from geartrain.client.host import SessionHost
 from geartrain.client.scripts import Script
+from geartrain.client.submitting import SessionTerms
 from geartrain.config import Dialect
 from geartrain.registry import Store, open_parcel
 from geartrain.wire import Endpoint, Link
@@ -37,7 +38,7 @@ def submit(client, session="shop"):
     """Submit a session with one registration (scripts run in one thread at a time; submissions need not)."""
     host = SessionHost(session, client.endpoint, Dialect.GEARTRAIN)
     host.register(REQUEST)
-    client._submit(host, [], Script("", "-"))
+    client._submit(host, [], Script("", "-"), SessionTerms())
     return host.outcome
 
 

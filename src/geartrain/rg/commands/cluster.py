@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from geartrain.errors import GeartrainError
+from geartrain.readers.shards import run_id
 from geartrain.resp3 import Status
 from geartrain.rg.arguments import count
 from geartrain.rg.server import Server
@@ -13,7 +13,6 @@ from geartrain.wire import ClusterLink, Link, Shard, topology_of
 from geartrain.worker.serving import Call
 
 _ALONE = Status("no cluster mode")
-_RUN_ID = re.compile(r"^run_id:(\w+)", re.MULTILINE)
 
 
 def info(call: Call, server: Server) -> Any:
@@ -49,8 +48,8 @@ def _shard(shard: Shard, run_id: str) -> list[Any]:
 
 
 def _run_id(link: Link) -> str:
+    """A node's; nothing where it is away, or does not tell."""
     try:
-        found = _RUN_ID.search(str(link.call("INFO", "server")))
+        return run_id(link)
     except GeartrainError:
         return ""
-    return found[1] if found else ""

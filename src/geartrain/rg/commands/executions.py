@@ -106,9 +106,9 @@ def _order(server: Server, kept: Kept) -> bool:
         server.link.at_home().call("GEARTRAIN.CALL", kept.owner, "ABORT", kept.id)
     except CommandError:
         # Its owner has gone, or has just ended it: then this is refused too.
-        return server.executions.abort(kept.id)
+        return server.bounded().abort(kept.id)
     # At once as everybody sees it; its owner counts it when it has.
-    server.executions.abort(kept.id)
+    server.bounded().abort(kept.id)
     return True
 
 
@@ -145,7 +145,7 @@ def _settled(server: Server, executions: list[Kept]) -> list[Kept]:
     for item in executions:
         if item.status.ended or item.owner not in gone:
             found.append(item)
-        elif server.executions.abort(item.id):
+        elif server.bounded().abort(item.id):
             found.append(replace(item, status=State.ABORTED))
         else:
             # It has ended meanwhile.

@@ -9,6 +9,7 @@ from geartrain.client import SessionTerms
 from geartrain.client.needs import needs_of
 from geartrain.config import Dialect
 from geartrain.errors import RgError
+from geartrain.registry.executions import Limits
 from geartrain.registry.sequence import new_id
 from geartrain.registry.submission import check
 from geartrain.rg.arguments import Words, count, text, upper
@@ -91,7 +92,7 @@ def task_of(call: Call, server: Server) -> Task:
         description=request.values.get("DESCRIPTION"),
         upgrade="UPGRADE" in request.flags,
         replaces=request.values.get("REPLACE_WITH"),
-        empties=bool(request.flags & {"UPGRADE"}) or "REPLACE_WITH" in request.values,
+        empties="UPGRADE" in request.flags or "REPLACE_WITH" in request.values,
         requirements=needs.requirements,
         environment=needs.environment,
         user=call.user,
@@ -105,7 +106,7 @@ def task_of(call: Call, server: Server) -> Task:
         terms=terms,
         blocking="UNBLOCKING" not in request.flags,
         traceback=bool(config.number("PythonAttemptTraceback")),
-        executions=(config.number("MaxExecutions"), config.number("MaxExecutionsPerRegistration")),
+        limits=Limits(config.number("MaxExecutions"), config.number("MaxExecutionsPerRegistration")),
         pip_idle=config.number("PythonInstallReqMaxIdleTime") / 1000,
         profile=bool(config.number("ProfileExecutions")),
     )
