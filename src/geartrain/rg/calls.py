@@ -16,22 +16,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
+from geartrain.errors import GeartrainError, ServerUnavailable
 from geartrain.resp3 import Error, encode
 from geartrain.wire import Address, Endpoint, Link, topology_of
-from geartrain.worker.policy import backoff
-from geartrain.worker.serving import Call
+from geartrain.worker.serving import WAIT_MS, Call, keep_serving
 
 logger = logging.getLogger("geartrain.rg")
 
-_WAIT_MS = 1000
-"""Milliseconds that a server keeps us waiting for a call; a stop waits as long."""
-
 _LOOK = 1.0
 """Seconds between two looks at the shards."""
-
-_REFUSED_AGAIN = 5.0
-"""Seconds until a server is asked again that has no module, or lets us not serve."""
 
 _SIGN = 4.0
 """Seconds between two signs of life while all hands are busy. After ten, nobody serves the lane, for the module."""
@@ -150,7 +143,7 @@ class _Lane(threading.Thread):
         super().__init__(name=f"geartrain-{name}", daemon=True)
         self._endpoint = endpoint
         self._address = address
-        self._client = f"geartrain:rg:{name}"
+        self._client = f"rg:{name}"
         self._lanes = lanes
         self._taker = taker
         self._stopping = threading.Event()
@@ -161,27 +154,18 @@ class _Lane(threading.Thread):
 
     def run(self) -> None:
         """Serve, until the stop."""
-        failures = 0
+        keep_serving(self._endpoint, self._client, self._stopping, self._serve)
+
+    def _serve(self, link: Link) -> None:
         while not self._stopping.is_set():
-            try:
-                with Link(self._endpoint, self._client) as link:
-                    while not self._stopping.is_set():
-                        self._next(link)
-                        failures = 0
-            except ServerUnavailable:
-                failures += 1
-                self._stopping.wait(backoff(failures))
-            except GeartrainError as error:
-                if not (isinstance(error, CommandError) and error.is_unknown):
-                    logger.warning("no calls are served here: %s", error)
-                self._stopping.wait(_REFUSED_AGAIN)
+            self._next(link)
 
     def _next(self, link: Link) -> None:
         room = self._taker.room(_SIGN)
         if self._stopping.is_set():
             return
         # Without room only for a moment: as a sign of life.
-        reply = link.call("GEARTRAIN.SERVE", _WAIT_MS if room else 1, *self._lanes)
+        reply = link.call("GEARTRAIN.SERVE", WAIT_MS if room else 1, *self._lanes)
         if reply is None:
             return
         call = Call(*reply)

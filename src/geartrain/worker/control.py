@@ -7,16 +7,12 @@ PING                whether it is there
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from geartrain.resp3 import Error, Status, encode
 from geartrain.text import shown
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.serving import Call, name_of
-
-_SETTLING = 0.01
-"""Seconds before the statistics are written: an execution counts itself right after its answer has been sent."""
 
 
 class Control:
@@ -39,16 +35,12 @@ class Control:
                     return encode(Status("OK"))
                 return encode(Error(f"ERR execution {execution} does not run here"))
             case [b"report"]:
-                time.sleep(_SETTLING)
                 self._report()
                 return encode(Status("OK"))
             case [b"ping"]:
                 return encode(Status("PONG"))
             case _:
                 return encode(Error("ERR the order is none of ABORT <execution>, REPORT and PING"))
-
-    def answered(self) -> None:
-        """As `Handler`."""
 
     def close(self) -> None:
         """As `Handler`."""

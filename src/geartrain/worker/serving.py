@@ -21,11 +21,15 @@ from geartrain.worker.policy import backoff
 
 logger = logging.getLogger("geartrain.worker")
 
-_WAIT_MS = 1000
+WAIT_MS = 1000
 """Milliseconds that the server keeps us waiting for a call; a stop waits as long."""
 
 _REFUSED_AGAIN = 5.0
 """Seconds until a server is asked again that has no module, or lets us not serve."""
+
+
+_STEADY = 10.0
+"""Seconds after which a connection that is lost is no further failure in a row."""
 
 
 class Call(NamedTuple):
@@ -56,9 +60,6 @@ class Handler(Protocol):
     def __call__(self, call: Call) -> bytes:
         """The reply, in the text of RESP3; raises nothing."""
 
-    def answered(self) -> None:
-        """The reply has been sent: what nobody has to wait for can be done now."""
-
     def close(self) -> None:
         """No call comes any more."""
 
@@ -86,7 +87,7 @@ class Serving:
         self._name = name
         self._make = make
         self._spare = spare
-        self._wish: tuple[Argument, ...] = (_WAIT_MS, *lanes)
+        self._wish: tuple[Argument, ...] = (WAIT_MS, *lanes)
         self._serve = pack(("GEARTRAIN.SERVE", *self._wish))
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"geartrain-{name}", daemon=True)
@@ -111,27 +112,10 @@ class Serving:
 
     def _run(self) -> None:
         handler = self._make()
-        failures = 0
         try:
-            while not self._stopping.is_set():
-                try:
-                    with Link(self._endpoint, f"geartrain:{self._name}") as link:
-                        self._take(link, handler)
-                except ServerUnavailable:
-                    # The main thread says so in the log.
-                    failures += 1
-                    self._stopping.wait(backoff(failures))
-                except GeartrainError as error:
-                    failures = 0
-                    self._refused(error)
+            keep_serving(self._endpoint, self._name, self._stopping, lambda link: self._take(link, handler))
         finally:
             handler.close()
-
-    def _refused(self, error: GeartrainError) -> None:
-        """Without the module there are no calls, which is no trouble."""
-        if not (isinstance(error, CommandError) and error.is_unknown):
-            logger.warning("no calls are served here: %s", error)
-        self._stopping.wait(_REFUSED_AGAIN)
 
     def _take(self, link: Link, handler: Handler) -> None:
         """Serve on one connection, until it is lost or we stop."""
@@ -150,7 +134,6 @@ class Serving:
                     link.call("GEARTRAIN.RETURN", call.id)
                     return
                 link.send(pack(("GEARTRAIN.ANSWER", call.id, handler(call), *self._wish)))
-                handler.answered()
                 answered = True
                 continue
             elif self._stopping.is_set():
@@ -160,6 +143,33 @@ class Serving:
                 return
             link.send(self._serve)
             answered = False
+
+
+def keep_serving(endpoint: Endpoint, name: str, stopping: threading.Event, serve: Callable[[Link], object]) -> None:
+    """Have a connection served until the stop; a new one, whenever it was lost.
+
+    Args:
+        endpoint: the server.
+        name: of the connection, behind `geartrain:`.
+        stopping: set where it is to end.
+        serve: takes calls on a connection; it returns at the stop, and raises where the connection is lost.
+    """
+    failures = 0
+    while not stopping.is_set():
+        began = time.monotonic()
+        try:
+            with Link(endpoint, f"geartrain:{name}") as link:
+                serve(link)
+        except ServerUnavailable:
+            # The worker's main thread says so in the log.
+            failures = failures + 1 if time.monotonic() < began + _STEADY else 1
+            stopping.wait(backoff(failures))
+        except GeartrainError as error:
+            failures = 0
+            # Without the module there are no calls, which is no trouble.
+            if not (isinstance(error, CommandError) and error.is_unknown):
+                logger.warning("no calls are served here: %s", error)
+            stopping.wait(_REFUSED_AGAIN)
 
 
 def name_of(argument: str | bytes) -> bytes:

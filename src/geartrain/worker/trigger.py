@@ -90,7 +90,6 @@ class Trigger:
         self._primary = primary
         self._recorder = recorder
         self._counts = counts
-        self._ended: Running | None = None
         self._context = Context(endpoint, "geartrain:trigger")
         enter(self._context)
 
@@ -101,22 +100,21 @@ class Trigger:
             return encode(Error(f"ERR {call.registration}: {deployment}"))
         arguments = deployment.registration.arguments
         if isinstance(arguments, CommandArguments) and arguments.hook is None:
-            running = self._ended = self._execute(deployment, call.args[1:])
+            running = self._execute(deployment, call.args[1:])
             value: Any = running.shown_results
         else:
             with answering(HookedClient(self._context, self._link_of(self._primary), call.id)):
-                running = self._ended = self._execute(deployment, call.args)
+                running = self._execute(deployment, call.args)
             value = _one(running.shown_results)
+        self._note(running)
         return encode(value if running.error is None else Error(self._text(running.error, deployment.dialect)))
 
-    def answered(self) -> None:
-        """As `Handler`: note the execution."""
-        running, self._ended = self._ended, None
-        if running is not None:
-            if running.deployment.keeps:
-                self._recorder.ended(running)
-                self._recorder.soon()
-            self._counts.add(running, running.deployment.registration.pattern)
+    def _note(self, running: Running) -> None:
+        """Count the execution, and keep it: before its answer, so that who has that finds it counted."""
+        if running.deployment.keeps:
+            self._recorder.ended(running)
+            self._recorder.soon()
+        self._counts.add(running, running.deployment.registration.pattern)
 
     def _text(self, error: BaseException, dialect: Dialect) -> str:
         """What the caller is told: the error of the first record, of which there is one."""

@@ -69,7 +69,7 @@ _PATIENCE = 0.5
 _EARLY = 0.9
 """A look at the registry that would be due within the rest of this part of the interval is made at once."""
 
-_REPORT_PATIENCE = 0.3
+_REPORT_PATIENCE = 1.0
 """Seconds that whoever wants the statistics now waits for them."""
 
 _BUSY_PAUSE = 0.02

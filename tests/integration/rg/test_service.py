@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 import redis
 
-from support.redisgears import PATIENCE, children, client, pairs, registrations, wait_until_served
+from support.redisgears import PATIENCE, children, client, pairs, registrations, served, wait_until_served
 from support.waiting import wait_for
 
 OPTIONS = {"dialect": "redisgears-1.2", "workers": 0}
@@ -166,6 +166,8 @@ def test_what_was_triggered_is_counted_when_registrations_are_dumped(server, r, 
     start_worker(server.url)
     wait_until_served(r)
     r.execute_command("RG.PYEXECUTE", "GB('CommandReader').register(trigger='t')")
+    (worker,) = r.hkeys("geartrain:{registry}:workers")
+    wait_for(lambda: served(r, f"control:worker:{worker}"))
     for number in range(1, 6):
         r.execute_command("RG.TRIGGER", "t")
         (registration,) = registrations(r)
