@@ -7,14 +7,7 @@ from typing import Any
 
 import click
 
-from geartrain.cli.options import (
-    dialect_option,
-    json_option,
-    requirements_options,
-    session_option,
-    terms_options,
-    url_option,
-)
+from geartrain.cli.options import json_option, submission_options, url_option
 from geartrain.cli.output import note, print_json
 from geartrain.cli.plain import line, plain
 from geartrain.cli.scripting import script_output, tell_submitted, warn
@@ -28,10 +21,7 @@ _SESSION = "exec"
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("-c", "code", metavar="CODE", help="Run this code instead of a file.")
 @url_option()
-@session_option()
-@dialect_option()
-@terms_options
-@requirements_options
+@submission_options
 @json_option("the results")
 @click.pass_context
 def command(

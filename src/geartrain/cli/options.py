@@ -18,7 +18,7 @@ __all__ = [
     "json_option",
     "requirements_options",
     "session_option",
-    "terms_options",
+    "submission_options",
     "url_option",
 ]
 
@@ -56,7 +56,7 @@ def requirements_options(command: F) -> F:
     return file(anew(command))
 
 
-def terms_options(command: Callable[..., R]) -> Callable[..., R]:
+def _terms_options(command: Callable[..., R]) -> Callable[..., R]:
     """`--description TEXT --new --replace NAME`, argument `terms: SessionTerms`."""
 
     @wraps(command)
@@ -85,3 +85,8 @@ def dialect_option() -> Callable[[F], F]:
         callback=lambda _context, _parameter, value: Dialect(value),
         help="The record format and the defaults that the script expects.",
     )
+
+
+def submission_options(command: Callable[..., R]) -> Callable[..., R]:
+    """What can be said of a script that is submitted: `session`, `dialect`, `terms`, `requirements` and `reinstall`."""
+    return session_option()(dialect_option()(_terms_options(requirements_options(command))))

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import click
 
-from geartrain.cli.options import (
-    dialect_option,
-    json_option,
-    requirements_options,
-    session_option,
-    terms_options,
-    url_option,
-)
+from geartrain.cli.options import json_option, submission_options, url_option
 from geartrain.cli.output import print_json
 from geartrain.cli.plain import plain
 from geartrain.cli.scripting import script_output, tell_submitted, warn
@@ -23,10 +16,7 @@ from geartrain.errors import GeartrainError
 @click.command(name="register")
 @click.argument("script", type=click.Path(exists=True, dir_okay=False))
 @url_option()
-@session_option()
-@dialect_option()
-@terms_options
-@requirements_options
+@submission_options
 @json_option("what changed")
 def command(
     script: str,

@@ -18,7 +18,8 @@ from geartrain.runtime.commands import (
     log,
     streamKey,
 )
-from geartrain.runtime.context import CallSites, Context, Surroundings, call_sites, current, enter, install, watch
+from geartrain.runtime.context import Context
+from geartrain.runtime.current import current, enter, install, watch
 from geartrain.runtime.futures import (
     createFuture,
     flat_error,
@@ -28,6 +29,7 @@ from geartrain.runtime.futures import (
     setFutureException,
     setFutureResults,
 )
+from geartrain.runtime.surroundings import CallSites, Surroundings, call_sites
 from geartrain.runtime.timing import registerTimeEvent
 
 EXECUTES: tuple[object, ...] = (execute,)

@@ -21,7 +21,7 @@ from geartrain.errors import GeartrainError
 from geartrain.pipeline import Future
 
 if TYPE_CHECKING:
-    from geartrain.runtime.context import Surroundings
+    from geartrain.runtime.surroundings import Surroundings
     from geartrain.wire import Endpoint
 
 logger = logging.getLogger("geartrain.script")

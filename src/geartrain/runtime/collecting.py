@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from geartrain.pipeline import Collected, Pipeline, RecordError
-from geartrain.runtime.context import CallSites, Context
+from geartrain.runtime.context import Context
+from geartrain.runtime.surroundings import CallSites
 
 
 def collect(pipeline: Pipeline, tail_calls: CallSites, records: Iterable[Any], context: Context) -> Collected:

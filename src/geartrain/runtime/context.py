@@ -10,18 +10,16 @@ change what is sent. `flush` sends what is pending and reads every reply: after 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import suppress
-from functools import cache
-from types import CodeType
-from typing import Any, Protocol
+from typing import Any
 
 from geartrain import keys
-from geartrain.errors import Aborted, ArgumentError, CommandError, GeartrainError, ServerUnavailable, StepError
+from geartrain.errors import Aborted, ArgumentError, CommandError, GeartrainError, ServerUnavailable
 from geartrain.runtime.arguments import packed
-from geartrain.runtime.background import endpoint_of_loan, is_loop, lent, wait_for
+from geartrain.runtime.background import wait_for
 from geartrain.runtime.hold import Hold
+from geartrain.runtime.surroundings import Attribution, CallSites
 from geartrain.wire import (
     Access,
     Argument,
@@ -50,56 +48,6 @@ MAX_PENDING = 1024
 
 At = tuple[int, object] | tuple[int, object, int]
 """Step number, record, and the number of the record's result where that is known."""
-
-CallSites = frozenset[tuple[int, int]]
-"""(identity of a code object, offset of the call): code objects themselves take 2 us to hash."""
-
-
-class Surroundings(Protocol):
-    """What `execute` and its like need of whoever runs a step: a `Context` here, or its counterpart in the server.
-
-    Attributes:
-        stream: the name of the stream that the running execution's records come from, or None.
-        tail_calls: the call sites whose reply nobody can notice.
-    """
-
-    stream: str | bytes | None
-    tail_calls: CallSites
-
-    def execute(self, command: str | bytes, args: tuple[Argument, ...]) -> Any:
-        """Run a command now; its reply."""
-
-    def defer(self, command: str | bytes, args: tuple[Argument, ...]) -> None:
-        """Run a command before the batch counts as done."""
-
-    def hashtag(self) -> str:
-        """A tag of the shard that this runs on."""
-
-    def hold(self, seconds: float) -> None:
-        """Let nobody else use the server, or this shard of it, until `let_go`, for that long at the most."""
-
-    def let_go(self) -> None:
-        """End what `hold` began."""
-
-    @property
-    def can_wait(self) -> bool:
-        """Whether a step may wait for what others do meanwhile."""
-
-    @property
-    def endpoint(self) -> Endpoint | None:
-        """Where it executes; None: in this very process."""
-
-
-class Attribution(Protocol):
-    """A pipeline, as far as an error of a deferred command needs it."""
-
-    def step_error(self, step_number: int, record: object, cause: BaseException) -> StepError:
-        """The error of that step on that record."""
-
-
-def call_sites(calls: Iterable[tuple[CodeType, int]]) -> CallSites:
-    """The form in which a running call is looked up; valid for as long as the code objects live."""
-    return frozenset((id(code), offset) for code, offset in calls)
 
 
 class Context:
@@ -453,61 +401,3 @@ def _nothing() -> None:
 
 def _position(at: At | None) -> int | None:
     return at[2] if at is not None and len(at) > 2 else None
-
-
-class _Contexts(threading.local):
-    current: Surroundings | None = None
-
-
-_contexts = _Contexts()
-_process_endpoint: Endpoint | None = None
-_entered: Callable[[Surroundings | None], None] | None = None
-
-
-def install(endpoint: Endpoint) -> None:
-    """The server that threads without a context of their own talk to, for the rest of this process."""
-    global _process_endpoint  # noqa: PLW0603 - one server for each process, set once when it starts
-    _process_endpoint = endpoint
-
-
-def enter(context: Surroundings | None) -> Surroundings | None:
-    """Make `context` this thread's; returns the one before."""
-    before, _contexts.current = _contexts.current, context
-    if _entered is not None:
-        _entered(context)
-    return before
-
-
-def watch(entered: Callable[[Surroundings | None], None]) -> None:
-    """Have `entered` called with each context that a thread of this process enters, in that thread."""
-    global _entered  # noqa: PLW0603 - one watcher for each process: the server that it is in
-    _entered = entered
-
-
-def current() -> Surroundings:
-    """This thread's context.
-
-    Raises:
-        GeartrainError: no server is known: the call was not made by a running script or step.
-    """
-    context = _contexts.current or lent()
-    if context is None:
-        endpoint = endpoint_of_loan() or _process_endpoint
-        if endpoint is None:
-            raise GeartrainError(
-                "there is no server to execute commands on: execute() and its like work in steps, in callbacks and in"
-                " scripts that Geartrain runs; elsewhere use `with geartrain.Client(url).session(name):`"
-            )
-        if is_loop():
-            return _of_loop(endpoint)
-        context = _contexts.current = Context(endpoint, "geartrain:thread")
-    return context
-
-
-_of_loop = cache(lambda endpoint: Context(endpoint, "geartrain:thread"))
-"""For coroutines that have borrowed no context; used on the one thread of all coroutines alone."""
-
-
-def has_no_context() -> bool:
-    """Whether this thread has none yet."""
-    return _contexts.current is None and lent() is None
