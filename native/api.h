@@ -303,7 +303,6 @@ typedef struct {
     X(GetCommandKeys, int *, (RedisModuleCtx *, RedisModuleString **, int, int *))                                     \
     X(CommandFilterArgGet, RedisModuleString *, (RedisModuleCommandFilterCtx *, int))                                  \
     X(GetClientInfoById, int, (void *, uint64_t))                                                                      \
-    X(GetMyClusterID, const char *, (void))                                                                            \
     X(MonotonicMicroseconds, uint64_t, (void))
 
 /* May be NULL. */

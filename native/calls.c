@@ -36,18 +36,23 @@ static void free_call(Call *call) {
     RM_Free(call);
 }
 
+/* A running call is nobody's any more. */
+static void take_back(Call *call) {
+    Call **at = &ids[call->id % BUCKETS];
+    while (*at != call) at = &(*at)->next_id;
+    *at = call->next_id;
+    serving_lose(call->serving, call);
+    counters.running--;
+}
+
 /* Out of every list and table; the call itself stays. */
 static void detach(Call *call) {
-    if (call->state != CALL_RUNNING) {
-        lane_take_out(call);
+    if (call->state == CALL_RUNNING) {
+        take_back(call);
     } else {
-        Call **at = &ids[call->id % BUCKETS];
-        while (*at != call) at = &(*at)->next_id;
-        *at = call->next_id;
-        serving_lose(call->serving, call);
+        lane_take_out(call);
+        counters.waiting--;
     }
-    counters.running -= call->state == CALL_RUNNING;
-    counters.waiting -= call->state != CALL_RUNNING;
     call->state = CALL_ENDED;
     lane_leave(call);
 }
@@ -179,11 +184,7 @@ void calls_return(Call *call) {
         calls_end(call, NULL, NULL);
         return;
     }
-    Call **at = &ids[call->id % BUCKETS];
-    while (*at != call) at = &(*at)->next_id;
-    *at = call->next_id;
-    serving_lose(call->serving, call);
-    counters.running--;
+    take_back(call);
     counters.waiting++;
     call->state = CALL_WAITING;
     call->since = RM_MonotonicMicroseconds();

@@ -115,7 +115,7 @@ static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModule
         size_t length;
         const char *bytes = RM_StringPtrLen(key, &length);
         uint64_t hash = hash_bytes(HASH_BEGIN, bytes, length);
-        at = (unsigned)((hash ^ (hash >> 32)) % hook->partitions);
+        at = (unsigned)hash_place(hash, hook->partitions);
     }
     if (hook->outboxes == NULL) hook->outboxes = RM_Calloc(hook->partitions, sizeof *hook->outboxes);
     if (hook->outboxes[at] == NULL) {

@@ -23,9 +23,9 @@ static size_t command_count;
 static HookedCommand **place_of(const char *name, size_t length) {
     char lower[MOST_NAME];
     if (length > MOST_NAME) return NULL;
-    for (size_t i = 0; i < length; i++) lower[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 32 : name[i]);
+    lower_case(lower, name, length);
     uint64_t hash = hash_bytes(HASH_BEGIN, lower, length);
-    HookedCommand **at = &buckets[(hash ^ (hash >> 32)) % BUCKETS];
+    HookedCommand **at = &buckets[hash_place(hash, BUCKETS)];
     while (*at != NULL && !((*at)->length == length && memcmp((*at)->name, lower, length) == 0)) at = &(*at)->next;
     return at;
 }

@@ -12,10 +12,12 @@ Text text_of(const char *bytes, size_t length) {
     return text;
 }
 
+void lower_case(char *into, const char *bytes, size_t length) {
+    for (size_t i = 0; i < length; i++) into[i] = (char)(bytes[i] >= 'A' && bytes[i] <= 'Z' ? bytes[i] | 32 : bytes[i]);
+}
+
 static Text lower(Text text) {
-    for (char *c = text.bytes; c < text.bytes + text.length; c++) {
-        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
-    }
+    lower_case(text.bytes, text.bytes, text.length);
     return text;
 }
 

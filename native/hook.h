@@ -70,6 +70,9 @@ void hook_forget_outboxes(Hook *hook);
 /* Whether a word of a list " a b " is this one (lower case); an empty list has every word. */
 int list_has(const Text *list, const char *word);
 
+/* Bytes with the letters A to Z as a to z; `into` may be where they are. */
+void lower_case(char *into, const char *bytes, size_t length);
+
 Text text_of(const char *bytes, size_t length);
 void text_replace(Text *text, Text by);
 int same_text(const Text *text, const char *bytes, size_t length);

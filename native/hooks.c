@@ -44,7 +44,7 @@ static Database *database_of(int number, int make) {
 
 static Slot **slot_of(int db, const char *id, size_t length) {
     uint64_t hash = hash_bytes(HASH_BEGIN ^ (uint64_t)db, id, length);
-    Slot **slot = &slots[(hash ^ (hash >> 32)) % BUCKETS];
+    Slot **slot = &slots[hash_place(hash, BUCKETS)];
     while (*slot != NULL && !((*slot)->hook->db == db && same_text(&(*slot)->hook->id, id, length))) {
         slot = &(*slot)->next;
     }

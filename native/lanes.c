@@ -21,8 +21,7 @@ static Lane *lanes[BUCKETS];
 static Order *orders[BUCKETS];
 
 static size_t bucket_of(const char *name, size_t length) {
-    uint64_t hash = hash_bytes(HASH_BEGIN, name, length);
-    return (hash ^ hash >> 32) % BUCKETS;
+    return hash_place(hash_bytes(HASH_BEGIN, name, length), BUCKETS);
 }
 
 /* -- lists -------------------------------------------------------------------------------------------------------- */

@@ -120,7 +120,7 @@ int links_wants(const Hook *hook) {
     char word[64];
     const char *name = RM_StringPtrLen(command, &length);
     if (length >= sizeof word) return 0;
-    for (size_t i = 0; i <= length; i++) word[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 32 : name[i]);
+    lower_case(word, name, length + 1);
     return list_has(&hook->commands, word);
 }
 

@@ -47,7 +47,6 @@ enum { PYTHON_FASTCALL = 0x0080, PYTHON_KEYWORDS = 0x0002 }; /* METH_FASTCALL, M
     X(PyErr_Occurred, PyObject *, (void))                                                                              \
     X(PyErr_Clear, void, (void))                                                                                       \
     X(PyErr_Fetch, void, (PyObject **, PyObject **, PyObject **))                                                      \
-    X(PyErr_Restore, void, (PyObject *, PyObject *, PyObject *))                                                       \
     X(PyErr_NormalizeException, void, (PyObject **, PyObject **, PyObject **))                                         \
     X(PyErr_SetString, void, (PyObject *, const char *))                                                               \
     X(PyErr_Format, PyObject *, (PyObject *, const char *, ...))                                                       \
@@ -58,7 +57,6 @@ enum { PYTHON_FASTCALL = 0x0080, PYTHON_KEYWORDS = 0x0002 }; /* METH_FASTCALL, M
     X(PyCFunction_NewEx, PyObject *, (PyMethodDef *, PyObject *, PyObject *))                                          \
     X(PyCapsule_New, PyObject *, (void *, const char *, void (*)(PyObject *)))                                         \
     X(PyCapsule_GetPointer, void *, (PyObject *, const char *))                                                        \
-    X(PyObject_GetAttrString, PyObject *, (PyObject *, const char *))                                                  \
     X(PyObject_SetAttrString, int, (PyObject *, const char *, PyObject *))                                             \
     X(PyObject_Vectorcall, PyObject *, (PyObject *, PyObject *const *, size_t, PyObject *))                            \
     X(PyObject_Str, PyObject *, (PyObject *))                                                                          \

@@ -24,8 +24,7 @@ static int depth;
 /* -- the table ---------------------------------------------------------------------------------------------------- */
 
 static Hook **bucket_of(const char *name, size_t length) {
-    uint64_t hash = hash_bytes(HASH_BEGIN, name, length);
-    return &buckets[(hash ^ (hash >> 32)) % BUCKETS];
+    return &buckets[hash_place(hash_bytes(HASH_BEGIN, name, length), BUCKETS)];
 }
 
 void triggers_add(Hook *hook) {

@@ -110,10 +110,6 @@ int watchdog_signal(void) {
 #endif
 }
 
-long long watchdog_timeout(void) {
-    return timeout_ms;
-}
-
 unsigned long long watchdog_count(void) {
     return atomic_load(&told);
 }

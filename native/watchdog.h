@@ -28,8 +28,6 @@ int watchdog_expired(void);
 /* The signal that is sent. */
 int watchdog_signal(void);
 
-long long watchdog_timeout(void);
-
 /* How many functions were told that they were late. */
 unsigned long long watchdog_count(void);
 

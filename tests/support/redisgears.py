@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
+from geartrain.server import EmbeddedServer
+from support.servers import require_module, required, stable_port
 from support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from geartrain.server import EmbeddedServer
 
 PATIENCE = 60
 """Seconds that a command may take on a busy machine: processes start."""
@@ -37,6 +37,25 @@ def service(url: str, name: str = "tested", more: Mapping[str, str] | None = Non
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def served_server(flavour: str, **options: object) -> Iterator[tuple[EmbeddedServer, subprocess.Popen[bytes]]]:
+    """A server with the module in the dialect redisgears-1.2, and the service that serves its RG.* commands.
+
+    Args:
+        flavour: of the server.
+        options: more options of the module.
+    """
+    require_module()
+    module_options = {"dialect": "redisgears-1.2", "workers": 0, **options}
+    server = EmbeddedServer.start(
+        port=stable_port(), binary=required(flavour), module=True, module_options=module_options
+    )
+    with server, service(server.url) as process:
+        with client(server) as r:
+            wait_until_served(r)
+        yield server, process
 
 
 def wait_until_served(r: redis.Redis) -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from geartrain import Client, Dialect
+from geartrain import Client, Dialect, execute
 from geartrain.config import WorkerSettings
 from geartrain.wire import Access, Endpoint, access
 from geartrain.worker.worker import Worker
@@ -29,8 +29,16 @@ FAST = WorkerSettings(
 SEEN = "seen"
 """The list that steps write to (`execute('rpush', 'seen', ...)`) and `Workplace.seen` reads."""
 
+RELEASE = "release"
+"""The key that ends `until_released`."""
+
 _START = 10.0
 _STOP = 15.0
+
+
+def until_released() -> None:
+    """In a step: go on until the test sets RELEASE."""
+    wait_for(lambda: execute("EXISTS", RELEASE), 60, "the release")
 
 
 class RunningWorker:

@@ -19,7 +19,6 @@ from geartrain.runtime.commands import (
     streamKey,
 )
 from geartrain.runtime.context import Context
-from geartrain.runtime.current import current, enter, install, watch
 from geartrain.runtime.futures import (
     createFuture,
     flat_error,
@@ -30,6 +29,7 @@ from geartrain.runtime.futures import (
     setFutureResults,
 )
 from geartrain.runtime.surroundings import CallSites, Surroundings, call_sites
+from geartrain.runtime.threads import current, enter, install, watch
 from geartrain.runtime.timing import registerTimeEvent
 
 EXECUTES: tuple[object, ...] = (execute,)

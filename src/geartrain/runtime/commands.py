@@ -11,7 +11,7 @@ from typing import Any, Literal
 from geartrain import keys
 from geartrain.config import given_options
 from geartrain.errors import ArgumentError, CommandError
-from geartrain.runtime.current import current
+from geartrain.runtime.threads import current
 from geartrain.wire import Argument
 
 _LEVELS = {

@@ -13,7 +13,7 @@ from geartrain.errors import ArgumentError, FlatError, PauseRegistration
 from geartrain.pipeline import Future
 from geartrain.pipeline import Future as gearsFuture
 from geartrain.runtime import background
-from geartrain.runtime.current import current, has_no_context
+from geartrain.runtime.threads import current, has_no_context
 
 _PAUSE = "PAUSE"
 """RedisGears' word; nothing behind this looks at messages."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from support.redisgears import client, pairs, registrations, service, wait_until_served
+from support.redisgears import client, pairs, registrations, served_server
 
 STREAMS = "GB('StreamReader', desc='mine').register('a'); GB('StreamReader').register('b')"
 
@@ -13,17 +13,7 @@ STREAMS = "GB('StreamReader', desc='mine').register('a'); GB('StreamReader').reg
 @pytest.fixture(scope="module", params=["valkey-9.1", "redis-8.2"])
 def shared(request):
     """One server for this module's tests, whose RG.* commands are served by a service alone."""
-    from geartrain.server import EmbeddedServer
-    from support.servers import require_module, required, stable_port
-
-    require_module()
-    options = {"dialect": "redisgears-1.2", "workers": 0, "MaxExecutions": 500}
-    server = EmbeddedServer.start(
-        port=stable_port(), binary=required(request.param), module=True, module_options=options
-    )
-    with server, service(server.url):
-        with client(server) as r:
-            wait_until_served(r)
+    with served_server(request.param, MaxExecutions=500) as (server, _):
         yield server
 
 

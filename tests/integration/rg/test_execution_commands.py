@@ -8,12 +8,12 @@ import time
 import pytest
 import redis
 
-from geartrain import Dialect, GearsBuilder, execute
+from geartrain import Dialect, GearsBuilder
 from geartrain.registry.executions import Executions, Kept, State
 from geartrain.wire import Endpoint, Link
-from support.redisgears import client, pairs, service, wait_until_served
+from support.redisgears import client, pairs, served_server
 from support.waiting import wait_for
-from support.working import Workplace
+from support.working import Workplace, until_released
 
 GEARS = Dialect.REDISGEARS_1_2
 
@@ -21,17 +21,7 @@ GEARS = Dialect.REDISGEARS_1_2
 @pytest.fixture(scope="module", params=["valkey-9.1", "redis-8.2"])
 def shared(request):
     """One server for this module's tests, whose RG.* commands are served by a service alone."""
-    from geartrain.server import EmbeddedServer
-    from support.servers import require_module, required, stable_port
-
-    require_module()
-    options = {"dialect": "redisgears-1.2", "workers": 0}
-    server = EmbeddedServer.start(
-        port=stable_port(), binary=required(request.param), module=True, module_options=options
-    )
-    with server, service(server.url):
-        with client(server) as r:
-            wait_until_served(r)
+    with served_server(request.param) as (server, _):
         yield server
 
 
@@ -191,8 +181,7 @@ def test_no_more_executions_are_kept_than_are_wanted(r):
 
 def wait_for_release(_record):
     """A step that goes on until a key is there."""
-    while not execute("EXISTS", "go"):
-        time.sleep(0.01)
+    until_released()
     return "gone"
 
 

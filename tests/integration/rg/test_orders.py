@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
-from geartrain import CommandError, Dialect, GearsBuilder, execute
+from geartrain import CommandError, Dialect, GearsBuilder
 from geartrain.registry.executions import Executions, State
 from support.waiting import wait_for
+from support.working import until_released
 
 GEARS = Dialect.REDISGEARS_1_2
 
 
 def wait_for_release(_record: Any) -> None:
     """A step that goes on until a key is there."""
-    while not execute("EXISTS", "release"):
-        time.sleep(0.01)
+    until_released()
 
 
 def order(place, lane, *words):
@@ -38,9 +37,9 @@ def running(place):
     return found[0] if found else None
 
 
-def test_an_execution_is_aborted_by_an_order(served):
+def test_an_execution_is_aborted_by_an_order(captured):
     """To its owner, whose lane is kept with it."""
-    place = served
+    place = captured
     name = place.register(GearsBuilder("StreamReader").foreach(wait_for_release), "s", dialect=GEARS)
     place.start()
     place.add("s")
@@ -51,18 +50,18 @@ def test_an_execution_is_aborted_by_an_order(served):
     assert order(place, item.owner, "ABORT", item.id) == f"ERR execution {item.id} does not run here"
 
 
-def test_a_worker_says_that_it_lives(served):
+def test_a_worker_says_that_it_lives(captured):
     """And what it does not understand."""
-    place = served
+    place = captured
     place.register(GearsBuilder("StreamReader").foreach(lambda _: None), "s", dialect=GEARS)
     lane = f"control:worker:{place.start().id}"
     assert order(place, lane, "ping") == "PONG"
     assert order(place, lane, "dance") == "ERR the order is none of ABORT <execution>, REPORT and PING"
 
 
-def test_nobody_serves_the_lane_of_a_worker_that_has_stopped(served):
+def test_nobody_serves_the_lane_of_a_worker_that_has_stopped(captured):
     """An error at once."""
-    place = served
+    place = captured
     place.register(GearsBuilder("StreamReader").foreach(lambda _: None), "s", dialect=GEARS)
     worker = place.start()
     lane = f"control:worker:{worker.id}"

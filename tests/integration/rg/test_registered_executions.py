@@ -12,6 +12,7 @@ from geartrain.registry import Store
 from geartrain.registry.executions import Executions, State
 from geartrain.worker.recorder import Recorder
 from support.waiting import wait_for
+from support.working import until_released
 
 GEARS = Dialect.REDISGEARS_1_2
 
@@ -108,8 +109,7 @@ def test_a_batch_is_one_execution(place):
 
 def wait_for_release(_record):
     """A step that goes on until a key is there."""
-    while not execute("EXISTS", "release"):
-        time.sleep(0.01)
+    until_released()
 
 
 def test_one_that_takes_long_is_shown_while_it_runs(place):

@@ -7,27 +7,17 @@ import re
 import pytest
 import redis
 
-from support.redisgears import PATIENCE, client, pairs, registrations, service, wait_until_served
+from support.redisgears import PATIENCE, client, pairs, registrations, served_server
 from support.waiting import wait_for
 
 ID = re.compile(r"0{40}-\d+")
 
 
 @pytest.fixture(scope="module", params=["valkey-9.1", "redis-8.2"])
-def shared(request, tmp_path_factory):
+def shared(request):
     """One server for this module's tests, whose RG.* commands are served by a service alone."""
-    from geartrain.server import EmbeddedServer
-    from support.servers import require_module, required, stable_port
-
-    require_module()
-    options = {"dialect": "redisgears-1.2", "workers": 0}
-    server = EmbeddedServer.start(
-        port=stable_port(), binary=required(request.param), module=True, module_options=options
-    )
-    with server, service(server.url) as process:
-        with client(server) as r:
-            wait_until_served(r)
-        yield server, process
+    with served_server(request.param) as server_and_service:
+        yield server_and_service
 
 
 @pytest.fixture(params=[2, 3])

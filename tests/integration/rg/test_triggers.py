@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import hiredis
 import pytest
@@ -14,6 +13,7 @@ from geartrain.registry.executions import Executions, State
 from geartrain.wire import Endpoint, access
 from support.calls import Raw, wait_blocked
 from support.waiting import wait_for
+from support.working import until_released
 
 GEARS = Dialect.REDISGEARS_1_2
 
@@ -54,18 +54,18 @@ class Caller(threading.Thread):
         return self.reply
 
 
-def test_a_trigger_gets_the_words_and_replies_with_the_results(served):
+def test_a_trigger_gets_the_words_and_replies_with_the_results(captured):
     """The trigger's name comes first; convertToStr is on in this dialect."""
-    place = served
+    place = captured
     place.register(commands(), trigger="echo", dialect=GEARS)
     place.start()
     assert trigger(place, "echo", "foo", "bar") == ["['echo', 'foo', 'bar']"]
     assert trigger(place, "echo", b"\xff") == ["['echo', b'\\xff']"]
 
 
-def test_results_without_conversion_have_types(served):
+def test_results_without_conversion_have_types(captured):
     """As many as the pipeline gives."""
-    place = served
+    place = captured
     place.register(commands().flatmap(lambda x: [len(x), None, [x[1]]]), trigger="t", convertToStr=False, dialect=GEARS)
     place.register(commands().filter(lambda _: False), trigger="none", session="n", dialect=GEARS)
     place.start()
@@ -73,18 +73,18 @@ def test_results_without_conversion_have_types(served):
     assert trigger(place, "none") == []
 
 
-def test_a_trigger_executes_commands(served):
+def test_a_trigger_executes_commands(captured):
     """And replies when they are done."""
-    place = served
+    place = captured
     place.register(commands().map(lambda x: execute("SET", x[1], x[2])), trigger="my_set", dialect=GEARS)
     place.start()
     assert place.link.call("RG.TRIGGERONKEY", "my_set", "foo", "bar") == ["OK"]
     assert place.link.call("GET", "foo") == "bar"
 
 
-def test_what_a_step_raises_is_an_error_reply(served):
+def test_what_a_step_raises_is_an_error_reply(captured):
     """The lines of the traceback, or, as PythonAttemptTraceback says, the exception alone."""
-    place = served
+    place = captured
     name = place.register(commands().map(lambda x: int(x[1])), trigger="int", dialect=GEARS)
     place.start()
     with pytest.raises(CommandError, match=r"Traceback.*ValueError: invalid literal"):
@@ -93,9 +93,9 @@ def test_what_a_step_raises_is_an_error_reply(served):
     place.wait_info(name, lambda info: (info.triggered, info.succeeded, info.failed) == (2, 1, 1))
 
 
-def test_executions_of_triggers_are_kept(served):
+def test_executions_of_triggers_are_kept(captured):
     """With results or errors, as those of streams."""
-    place = served
+    place = captured
     name = place.register(commands().map(lambda x: int(x[1])), trigger="int", dialect=GEARS)
     place.start()
     trigger(place, "int", "7")
@@ -110,14 +110,13 @@ def test_executions_of_triggers_are_kept(served):
 
 def wait_for_release(record):
     """A step that goes on until a key is there."""
-    while not execute("EXISTS", "release"):
-        time.sleep(0.01)
+    until_released()
     return record[1]
 
 
-def test_triggers_run_at_the_same_time(served):
+def test_triggers_run_at_the_same_time(captured):
     """Three of them."""
-    place = served
+    place = captured
     place.register(
         commands().foreach(lambda _: execute("INCR", "in")).map(wait_for_release), trigger="w", dialect=GEARS
     )
@@ -128,9 +127,9 @@ def test_triggers_run_at_the_same_time(served):
     assert [caller.result() for caller in callers] == [["0"], ["1"], ["2"]]
 
 
-def test_in_order_they_run_one_by_one(served):
+def test_in_order_they_run_one_by_one(captured):
     """With `inorder`, in the order in which they came."""
-    place = served
+    place = captured
     steps = commands().map(wait_for_release).map(lambda word: execute("RPUSH", "seen", word))
     place.register(steps, trigger="o", mode="async_local", inorder=True, dialect=GEARS)
     place.start()
@@ -163,9 +162,9 @@ def wakes(_record):
     return count
 
 
-def test_triggers_may_wait_for_others(served):
+def test_triggers_may_wait_for_others(captured):
     """However many do: their threads are not missed."""
-    place = served
+    place = captured
     place.register(commands().map(waits), trigger="waits", session="a", dialect=GEARS)
     place.register(commands().map(wakes), trigger="wakes", session="b", dialect=GEARS)
     place.start()
@@ -183,17 +182,17 @@ async def twice(record):
     return record[1] * 2
 
 
-def test_a_coroutine_replies(served):
+def test_a_coroutine_replies(captured):
     """When it has ended."""
-    place = served
+    place = captured
     place.register(commands().map(twice), trigger="twice", dialect=GEARS)
     place.start()
     assert trigger(place, "twice", "ab") == ["abab"]
 
 
-def test_an_aborted_trigger_is_an_error(served):
+def test_an_aborted_trigger_is_an_error(captured):
     """For its caller; it counts as aborted."""
-    place = served
+    place = captured
     name = place.register(commands().map(wait_for_release), trigger="w", dialect=GEARS)
     place.start()
 
@@ -211,18 +210,18 @@ def test_an_aborted_trigger_is_an_error(served):
     place.wait_info(name, lambda info: (info.triggered, info.aborted, info.failed) == (1, 1, 0))
 
 
-def test_a_trigger_that_has_just_been_registered_is_waited_for(served):
+def test_a_trigger_that_has_just_been_registered_is_waited_for(captured):
     """While its code is loaded; `onRegistered` runs first."""
-    place = served
+    place = captured
     place.start(poll_interval=0.5)
     place.register(commands().map(lambda _: execute("GET", "ready")), trigger="new", dialect=GEARS,
                    onRegistered=lambda: execute("SET", "ready", "yes"))  # fmt: skip
     assert trigger(place, "new") == ["yes"]
 
 
-def test_code_that_cannot_be_loaded_is_an_error_for_the_caller(served):
+def test_code_that_cannot_be_loaded_is_an_error_for_the_caller(captured):
     """With what it raised."""
-    place = served
+    place = captured
     name = place.register(commands(), trigger="bad", dialect=GEARS, onRegistered=lambda: 1 / 0)
     place.start()
     with pytest.raises(CommandError, match="onRegistered raised ZeroDivisionError"):
@@ -230,9 +229,9 @@ def test_code_that_cannot_be_loaded_is_an_error_for_the_caller(served):
     place.wait_info(name, lambda info: info.last_error)
 
 
-def test_a_paused_trigger_is_unknown_until_it_is_resumed(served):
+def test_a_paused_trigger_is_unknown_until_it_is_resumed(captured):
     """And for good when it is unregistered; nothing of it is left."""
-    place = served
+    place = captured
     name = place.register(commands().map(lambda _: "here"), trigger="t", dialect=GEARS)
     place.start()
     assert trigger(place, "t") == ["here"]
@@ -254,9 +253,9 @@ def is_unknown(place):
     return False
 
 
-def test_registrations_of_commands_have_no_streams(served):
+def test_registrations_of_commands_have_no_streams(captured):
     """They have no lag, and promise what a call can."""
-    place = served
+    place = captured
     name = place.register(commands(), trigger="t", dialect=GEARS)
     worker = place.start()
     info = place.info(name)
@@ -265,9 +264,9 @@ def test_registrations_of_commands_have_no_streams(served):
     assert worker.worker._ownership.open == {}
 
 
-def test_triggers_of_the_native_dialect_reply_too(served):
+def test_triggers_of_the_native_dialect_reply_too(captured):
     """Results with their types, errors as Geartrain has them; nothing is kept of them."""
-    place = served
+    place = captured
     name = place.register(commands().map(lambda x: 6 // int(x[1])), trigger="t")
     place.start()
     assert trigger(place, "t", "2") == [3]
@@ -277,9 +276,9 @@ def test_triggers_of_the_native_dialect_reply_too(served):
     assert Executions(place.link).ids() == []
 
 
-def test_an_error_of_the_hooked_command_goes_to_the_client_as_it_is(served):
+def test_an_error_of_the_hooked_command_goes_to_the_client_as_it_is(captured):
     """Where the function does not catch it."""
-    place = served
+    place = captured
     place.register(commands().map(lambda x: call_next(*x[1:])), hook="incr", keyprefix="h", dialect=GEARS)
     place.start()
     place.link.call("SET", "h1", "text")
@@ -288,9 +287,9 @@ def test_an_error_of_the_hooked_command_goes_to_the_client_as_it_is(served):
     assert caught.value.reply == "ERR value is not an integer or out of range"
 
 
-def test_a_hook_replies_in_the_place_of_the_command(served):
+def test_a_hook_replies_in_the_place_of_the_command(captured):
     """With one result as it is; `call_next` calls the original."""
-    place = served
+    place = captured
     place.register(
         commands().map(lambda x: call_next(*x[1:], "more", "1")), hook="hset", keyprefix="h", convertToStr=False,
         dialect=GEARS,

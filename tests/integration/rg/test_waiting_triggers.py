@@ -39,14 +39,14 @@ GB('CommandReader').map(count).register(trigger='count', mode='async_local')
 """
 
 
-def test_any_number_of_callers_can_wait(served):
-    """Each thread that waits lends its place, so the one who lets them go on is served."""
-    with Client(served.url) as client:
+def test_any_number_of_callers_can_wait(captured):
+    """Each thread that waits lends its place, so the one who lets them go on is captured."""
+    with Client(captured.url) as client:
         client.execute(SCRIPT, session="market", dialect=Dialect.REDISGEARS_1_2)
-    served.start()
+    captured.start()
 
     def trigger(*words):
-        with Link(Endpoint(served.url)) as link:
+        with Link(Endpoint(captured.url)) as link:
             return link.call("RG.TRIGGER", *words)
 
     with ThreadPoolExecutor(8) as callers:
@@ -57,12 +57,12 @@ def test_any_number_of_callers_can_wait(served):
         assert [reply.result(30) for reply in replies] == [["taken"]] * 7
 
 
-def test_a_trigger_awaits_a_run_and_tells_the_callers_error(served):
+def test_a_trigger_awaits_a_run_and_tells_the_callers_error(captured):
     """`await GB().count().run(...)`; a future that fails with a text gives just that text."""
-    with Client(served.url) as client:
+    with Client(captured.url) as client:
         client.execute(SCRIPT, session="market", dialect=Dialect.REDISGEARS_1_2)
-    served.start()
-    served.link.pipeline([("SET", f"k:{number}", 1) for number in range(3)])
-    assert served.link.call("RG.TRIGGER", "count") == ["3"]
-    (reply,) = served.link.pipeline([("RG.TRIGGER", "refuse")])
+    captured.start()
+    captured.link.pipeline([("SET", f"k:{number}", 1) for number in range(3)])
+    assert captured.link.call("RG.TRIGGER", "count") == ["3"]
+    (reply,) = captured.link.pipeline([("RG.TRIGGER", "refuse")])
     assert "timeout" in reply.text

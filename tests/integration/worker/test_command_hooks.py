@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from geartrain import Dialect, GearsBuilder, execute
@@ -11,6 +9,7 @@ from geartrain.errors import ArgumentError, CommandError
 from geartrain.runtime import call_next
 from geartrain.wire import Endpoint, Link
 from support.waiting import wait_for
+from support.working import RELEASE, until_released
 
 
 def stamping():
@@ -107,14 +106,15 @@ def test_nothing_waits_for_a_hook_in_a_worker_but_its_client(captured):
     place = captured
 
     def slow(words):
-        time.sleep(0.5)
+        execute("SET", "begun", "1")
+        until_released()
         return call_next(*words[1:])
 
     hook(place, slow, "echo", mode="async")
     place.start()
     other = Link(Endpoint(place.url))
     other.send(b"ECHO x\r\n")
-    begun = time.monotonic()
+    wait_for(lambda: place.link.call("EXISTS", "begun"))
     assert place.link.call("PING") == "PONG"
-    assert time.monotonic() - begun < 0.4
+    place.link.call("SET", RELEASE, "1")
     assert other.replies(1) == ["x"]

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from geartrain import GearsBuilder, GeartrainError, execute
-from geartrain.runtime import context as runtime_context
+from geartrain.runtime import threads
 
 
 def streams():
@@ -229,7 +229,7 @@ GearsBuilder("StreamReader").foreach(note).register("s")
 
 def test_execute_where_there_is_no_server_says_what_to_do(monkeypatch):
     """Outside of a session, a step or a callback there is nothing to send the command to."""
-    monkeypatch.setattr(runtime_context, "_process_endpoint", None)
+    monkeypatch.setattr(threads, "_process_endpoint", None)
     raised = []
 
     def call():
