@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --timeout 120 --retries 
 ARGS ?=
 
 # The C of the server module, and the tests of it that need no server.
-NATIVE   := CMakeLists.txt $(wildcard native/*)
+NATIVE   := CMakeLists.txt $(wildcard native/* extension/*)
 C_TESTS  := $(patsubst tests/native/%.c,build/native/%,$(wildcard tests/native/*.c))
 C_FLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Inative -pthread
 SANITIZE ?= address,undefined

@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geartrain.config import Dialect
+from geartrain.extension import extension
+
+if TYPE_CHECKING:
+    import _geartrain_records
 
 Entry = list[Any]
 """`[id, [field, value, field, value, ...]]`"""
 
+Entries = Sequence[Entry]
+"""Entries of one stream, in order: a list, or `_geartrain_records.Entries`, which makes objects when it is asked."""
 
-Build = Callable[[list[Entry]], list[dict[Any, Any]]]
+
+Build = Callable[[Entries], list[dict[Any, Any]]]
 
 _MOST_GENERATED = 64
 """Fields of an entry up to which there is a builder made for their number."""
 
 
-def records_of(entries: list[Entry], stream: str | bytes, dialect: Dialect) -> list[dict[Any, Any]]:
+_native: type[_geartrain_records.Entries] | None = None if extension is None else extension.Entries
+
+
+def id_of(entries: Entries, index: int) -> str:
+    """The id of one of the entries; a negative index counts from the end."""
+    if _native is not None and isinstance(entries, _native):
+        return entries.id(index)
+    return str(entries[index][0])
+
+
+def size_of(entries: Entries) -> int:
+    """About how many bytes the entries (at least one) hold; of a list, as if the first or the last one were typical."""
+    if _native is not None and isinstance(entries, _native):
+        return entries.size
+    return len(entries) * max(_size(entries[0]), _size(entries[-1]))
+
+
+def _size(entry: Any) -> int:
+    body = entry[1]
+    return 100 + (sum(map(len, body)) if isinstance(body, list) else len(body))
+
+
+def joined(first: Any, second: Any) -> Any:
+    """The entries of both, in that order; lists, where they are not of one kind."""
+    return first + second if type(first) is type(second) else [*first, *second]
+
+
+def records_of(entries: Entries, stream: str | bytes, dialect: Dialect) -> list[dict[Any, Any]]:
     """New records, one for each entry, in order.
 
     Geartrain's own format is `{'streamId': id, field: value, ...}`; a field that is itself named `streamId` gives way
     to the id, and of a field that occurs twice the last value counts. RedisGears 1.2's is `{'key', 'id', 'value':
     {...}}`.
     """
+    if _native is not None and isinstance(entries, _native):
+        return entries.records(stream) if dialect is Dialect.REDISGEARS_1_2 else entries.records()
     if dialect is Dialect.REDISGEARS_1_2:
         return [{"key": stream, "id": entry_id, "value": fields_of(fields)} for entry_id, fields in entries]
     count = len(entries[0][1]) if entries else 0

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, Protocol
 import hiredis
 
 from geartrain.errors import CommandError, ServerUnavailable
+from geartrain.extension import extension
 from geartrain.text import HANDLER, restore
 
 Argument = str | bytes | int | float
@@ -81,8 +82,9 @@ class Channel:
         connected: _Connected = connection
         self._connection = connected
         self._socket = connected._sock
-        self._reader = _reader()
+        self._reader: Any = _reader()
         self._buffer = bytearray(_CHUNK)
+        self._fill: Callable[[], None] = self._feed
 
     def fileno(self) -> int:
         """The socket's descriptor, for `select`."""
@@ -104,6 +106,19 @@ class Channel:
         self._socket.settimeout(None)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, option, limit)
+
+    def read_entries(self, seconds: float) -> None:
+        """The replies of XREAD have `readers.entries.Entries` from now on; for those who only send and receive.
+
+        Args:
+            seconds: as of `wait_in_kernel`.
+        """
+        self.wait_in_kernel(seconds)
+        if extension is None:
+            return
+        self._reader = extension.Reader(parse)
+        if not isinstance(self._socket, ssl.SSLSocket):
+            self._fill = self._receive_reply
 
     def send(self, packed: bytes) -> None:
         """Send commands that `pack` made."""
@@ -147,14 +162,23 @@ class Channel:
             reply = self._reader.gets()
         return restore(reply)
 
-    def _fill(self) -> None:
+    def _receive_reply(self) -> None:
+        """Receive the next reply wholly, without the interpreter."""
+        try:
+            goes_on = self._reader.fill(self._socket)
+        except OSError as error:
+            raise ServerUnavailable(f"connection lost while reading: {error}") from error
+        if not goes_on:
+            raise ServerUnavailable("the server closed the connection")
+
+    def _feed(self) -> None:
         try:
             count = self._socket.recv_into(self._buffer)
         except OSError as error:
             raise ServerUnavailable(f"connection lost while reading: {error}") from error
         if count == 0:
             raise ServerUnavailable("the server closed the connection")
-        self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
+        self._reader.feed(self._buffer, 0, count)
 
     def request(self, command: Command) -> Any:
         """One round trip; an error reply raises (`raise_for`)."""

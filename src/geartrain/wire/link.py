@@ -27,10 +27,14 @@ class Link:
         endpoint: where the server is.
         name: shown in the server's `CLIENT LIST`.
         timeout: seconds without a byte from the server after which the connection counts as lost.
+        reads: it is for reading streams (`Channel.read_entries`).
     """
 
-    def __init__(self, endpoint: Endpoint, name: str | None = None, timeout: float = COMMAND_TIMEOUT) -> None:
+    def __init__(
+        self, endpoint: Endpoint, name: str | None = None, timeout: float = COMMAND_TIMEOUT, *, reads: bool = False
+    ) -> None:
         self.endpoint = endpoint
+        self._reads = reads
         self._name = name
         self._timeout = timeout
         self._channel: Channel | None = None
@@ -62,7 +66,10 @@ class Link:
         if self._channel is None:
             self._loaded.clear()
             self._channel = self.endpoint.connect(self._name)
-            self._channel.set_timeout(self._timeout)
+            if self._reads:
+                self._channel.read_entries(self._timeout)
+            else:
+                self._channel.set_timeout(self._timeout)
         return self._channel
 
     @property

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from geartrain import keys
 from geartrain.errors import GeartrainError, ServerUnavailable
+from geartrain.readers.entries import Entries, id_of
 from geartrain.text import to_bytes
 from geartrain.wire import Access, Argument, ErrorReply, Link, pack
 from geartrain.wire.channel import UNAVAILABLE
@@ -129,12 +130,12 @@ class BlockingReading(Reading):
             ids.append(self._wake_id)
         return pack([*command, *ids])
 
-    def _take(self, reply: list[tuple[str | bytes, list[list[object]]]], streams: Streams) -> None:
+    def _take(self, reply: list[tuple[str | bytes, Entries]], streams: Streams) -> None:
         hot = set()
         for name, entries in reply:
             stream = to_bytes(name)
             if stream == self._wake_key:
-                self._wake_id = str(entries[-1][0])
+                self._wake_id = id_of(entries, -1)
                 continue
             hot.add(stream)
             self._deliver(entries, streams[stream])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+
+from geartrain.readers.entries import Entries, joined, size_of
 
 _LARGE = 1 << 24
 """Bytes of entries (estimated) that make a buffer full, however few they are."""
@@ -27,7 +28,7 @@ class Buffer:
 
     def __init__(self, capacity: int, batch: int) -> None:
         self.resize(capacity, batch)
-        self._chunks: deque[tuple[list[Any], float]] = deque()
+        self._chunks: deque[tuple[Entries, float]] = deque()
         self._position = 0
         self._count = 0
         self._size = 0.0
@@ -74,20 +75,20 @@ class Buffer:
         """When the chunk of the first entry came; None where there is none."""
         return self._chunks[0][1] if self._chunks else None
 
-    def append(self, entries: list[Any], now: float) -> None:
+    def append(self, entries: Entries, now: float) -> None:
         """Add a chunk that came at `now`."""
         if entries:
             self._chunks.append((entries, now))
             self._count += len(entries)
-            self._size = max(_size(entries[0]), _size(entries[-1]))
+            self._size = size_of(entries) / len(entries)
 
-    def take(self, count: int) -> list[Any]:
+    def take(self, count: int) -> Entries:
         """Remove and return the first `count` entries, or all where there are fewer."""
-        taken: list[Any] = []
+        taken: Entries = []
         while count > 0 and self._chunks:
             entries = self._chunks[0][0]
             piece = entries[self._position : self._position + count]
-            taken = taken + piece if taken else piece
+            taken = joined(taken, piece) if taken else piece
             count -= len(piece)
             self._position += len(piece)
             if self._position >= len(entries):
@@ -96,7 +97,7 @@ class Buffer:
         self._count -= len(taken)
         return taken
 
-    def put_back(self, entries: list[Any], now: float) -> None:
+    def put_back(self, entries: Entries, now: float) -> None:
         """Put entries that were taken last back to the front, at `now`."""
         if not entries:
             return
@@ -113,14 +114,3 @@ class Buffer:
         """Forget all."""
         self._chunks.clear()
         self._position = self._count = 0
-
-
-def weight(entries: list[Any]) -> int:
-    """About how many bytes some entries (at least one) of one stream take."""
-    return len(entries) * max(_size(entries[0]), _size(entries[-1]))
-
-
-def _size(entry: Any) -> int:
-    """About how many bytes an entry `[id, [field, value, ...]]` takes."""
-    body = entry[1]
-    return 100 + (sum(map(len, body)) if isinstance(body, list) else len(body))

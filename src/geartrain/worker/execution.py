@@ -9,6 +9,7 @@ from geartrain.builder.requests import Mode
 from geartrain.errors import Aborted, StepError, message_of
 from geartrain.pipeline import RecordError
 from geartrain.pipeline.describe import user_trace
+from geartrain.readers.entries import Entries
 from geartrain.runtime import Context
 from geartrain.wire import ClusterLink
 from geartrain.worker.deployment import Deployment
@@ -22,30 +23,30 @@ class Source(Protocol):
     def stream(self) -> str | bytes | None:
         """The stream that users know the records to come from (`streamKey()`); None: they come from keys."""
 
-    def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any] | None:
+    def records_ahead(self, entries: Entries, deployment: Deployment, context: Context) -> list[Any] | None:
         """One record for each entry, where that is cheaper for many at once; else None.
 
         It may stop early: what is left out is to be asked for again, when these have been executed.
         """
 
-    def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+    def records_now(self, entries: Entries, deployment: Deployment, context: Context) -> list[Any]:
         """The records of one batch, read at this moment; entries that do not count are left out."""
 
-    def position(self, entries: list[Any]) -> str:
+    def position(self, entries: Entries) -> str:
         """The id of the batch's last entry."""
 
-    def check(self, entries: list[Any], link: ClusterLink) -> None:
+    def check(self, entries: Entries, link: ClusterLink) -> None:
         """On a cluster, before a batch: raise ServerUnavailable where what comes before it is not done yet."""
 
-    def slot(self, entries: list[Any]) -> int:
+    def slot(self, entries: Entries) -> int:
         """The slot of a cluster where the batch has happened: of the stream, or of the event's key."""
 
-    def waiting(self, entries: list[Any], context: Context) -> LinkedClient | None:
+    def waiting(self, entries: Entries, context: Context) -> LinkedClient | None:
         """The client that waits until the batch is executed; None: nobody does."""
 
 
 def execute(
-    source: Source, batch: list[Any], records: list[Any] | None, deployment: Deployment, context: Context
+    source: Source, batch: Entries, records: list[Any] | None, deployment: Deployment, context: Context
 ) -> tuple[int, BaseException | None]:
     """Run a batch; returns how many records it had, and what it raised.
 
@@ -74,7 +75,7 @@ def execute(
     return count, None
 
 
-def bind(source: Source, batch: list[Any], deployment: Deployment, context: Context) -> None:
+def bind(source: Source, batch: Entries, deployment: Deployment, context: Context) -> None:
     """On a cluster, let what a batch executes begin on the batch's own shard."""
     if context.cluster is not None:
         context.cluster.home = source.slot(batch)

@@ -7,6 +7,7 @@ from typing import Any
 
 from geartrain.builder.host import enter_host, leave_host
 from geartrain.errors import Aborted, ServerUnavailable
+from geartrain.readers.entries import Entries
 from geartrain.runs import StepHost
 from geartrain.runtime import Context, collect
 from geartrain.worker.deployment import Deployment
@@ -21,7 +22,7 @@ _host = lru_cache(maxsize=4)(StepHost)
 def execute_kept(
     recorder: Recorder,
     source: Source,
-    batch: list[Any],
+    batch: Entries,
     records: list[Any] | None,
     deployment: Deployment,
     context: Context,

@@ -21,6 +21,7 @@ from geartrain.builder.requests import KeysArguments
 from geartrain.errors import GeartrainError
 from geartrain.glob import compiled
 from geartrain.keys import slot_of
+from geartrain.readers.entries import Entries
 from geartrain.readers.values import key_record, read_values
 from geartrain.registry import Registration
 from geartrain.runtime import Context
@@ -48,10 +49,10 @@ class KeyEventSource:
 
     stream = None
 
-    def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> None:
+    def records_ahead(self, entries: Entries, deployment: Deployment, context: Context) -> None:
         """None: the value is read when the function runs."""
 
-    def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+    def records_now(self, entries: Entries, deployment: Deployment, context: Context) -> list[Any]:
         """The records of those events whose key type counts."""
         arguments = deployment.registration.arguments
         assert isinstance(arguments, KeysArguments)  # noqa: S101 - a KeysReader has no others
@@ -63,18 +64,18 @@ class KeyEventSource:
                 records.append(key_record(*record, reads_value=arguments.read_value))
         return records
 
-    def position(self, entries: list[Any]) -> str:
+    def position(self, entries: Entries) -> str:
         """Events have no ids: the last key, for the history."""
         key: bytes = entries[-1][1]
         return key.decode("utf-8", "backslashreplace")
 
-    def check(self, entries: list[Any], link: ClusterLink) -> None:
+    def check(self, entries: Entries, link: ClusterLink) -> None:
         """Nothing comes before them that is elsewhere."""
 
-    def waiting(self, entries: list[Any], context: Context) -> None:
+    def waiting(self, entries: Entries, context: Context) -> None:
         """Nobody: that needs the module."""
 
-    def slot(self, entries: list[Any]) -> int:
+    def slot(self, entries: Entries) -> int:
         """The first key's."""
         return slot_of(entries[0][1])
 

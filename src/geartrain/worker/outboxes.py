@@ -11,7 +11,7 @@ from typing import Any
 from geartrain.builder.requests import KeysArguments
 from geartrain.config import Dialect
 from geartrain.keys import slot_of
-from geartrain.readers.entries import fields_of
+from geartrain.readers.entries import Entries, fields_of, id_of
 from geartrain.readers.values import encoded_value, has_value, key_record, read_values
 from geartrain.runtime import Context
 from geartrain.text import to_bytes
@@ -40,7 +40,7 @@ class OutboxSource:
         self._handover = Handover(registration, outbox)
         self._outbox = outbox
 
-    def records_ahead(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any] | None:
+    def records_ahead(self, entries: Entries, deployment: Deployment, context: Context) -> list[Any] | None:
         """The records of the first entries, up to the first key that occurs again; None: `records_now` is to read."""
         if context.pending:
             # The connection is not free; `records_now` comes when it is.
@@ -50,7 +50,7 @@ class OutboxSource:
         except Exception:  # noqa: BLE001 - one entry, one key, or the connection: each batch finds out for itself
             return None
 
-    def records_now(self, entries: list[Any], deployment: Deployment, context: Context) -> list[Any]:
+    def records_now(self, entries: Entries, deployment: Deployment, context: Context) -> list[Any]:
         """One record for each entry."""
         arguments = deployment.registration.arguments
         assert isinstance(arguments, KeysArguments)  # noqa: S101 - a KeysReader has no others
@@ -68,27 +68,26 @@ class OutboxSource:
             for event in events
         ]
 
-    def position(self, entries: list[Any]) -> str:
+    def position(self, entries: Entries) -> str:
         """The id of the last one."""
-        last: str = entries[-1][0]
-        return last
+        return id_of(entries, -1)
 
-    def check(self, entries: list[Any], link: ClusterLink) -> None:
+    def check(self, entries: Entries, link: ClusterLink) -> None:
         """Events of keys that have moved here wait for those before the move."""
         self._handover.check(entries, link)
 
-    def waiting(self, entries: list[Any], context: Context) -> LinkedClient | None:
+    def waiting(self, entries: Entries, context: Context) -> LinkedClient | None:
         """The client whose command the (one) event comes from, where its command is one of the registration's."""
         fields = entries[0][1]
         # The last of its fields, if it is there.
         return LinkedClient(context, self._outbox, fields[-1]) if fields[-2] == "link" else None
 
-    def slot(self, entries: list[Any]) -> int:
+    def slot(self, entries: Entries) -> int:
         """The first key's: the outbox's own may have moved to another shard, and then it is emptied there."""
         return slot_of(fields_of(entries[0][1])["key"])
 
 
-def _without_repetition(entries: list[Any]) -> list[Any]:
+def _without_repetition(entries: Entries) -> Entries:
     """The entries before the first one whose key has occurred."""
     seen: set[str | bytes] = set()
     for count, (_, fields) in enumerate(entries):

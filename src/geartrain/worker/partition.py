@@ -21,7 +21,7 @@ from typing import Any
 
 from geartrain.builder.requests import Reader
 from geartrain.errors import Aborted, ServerUnavailable
-from geartrain.readers.entries import id_parts
+from geartrain.readers.entries import Entries, id_of, id_parts, joined
 from geartrain.registry import Status
 from geartrain.runtime import Context, answering
 from geartrain.text import shown
@@ -129,9 +129,9 @@ class Partition:
         self._state = State.IDLE
         self._closing = False
         self._buffer = Buffer(capacity, deployment.batch)
-        self._batch: list[Any] = []
+        self._batch: Entries = []
         self._confirms = bool(hooks.replication)
-        self._unconfirmed: list[list[Any]] = []
+        self._unconfirmed: list[Entries] = []
         self._failures = 0
         self._outages = 0
         self._not_before = 0.0
@@ -167,22 +167,22 @@ class Partition:
         """Entries that one read should bring at the most; `tight` as in `has_room`."""
         return self._buffer.appetite(tight=tight)
 
-    def offer_read(self, entries: list[list[Any]]) -> None:
+    def offer_read(self, entries: Entries) -> None:
         """Add a stream's entries, in order; those up to `read_id` are left out, and it moves on.
 
         A stream is read for several partitions from where the first of them is. When it moves to another shard, the
         thread that reads there may begin before the one that read here has ended.
         """
         with self._reading:
-            after, last = id_parts(self.read_id), str(entries[-1][0])
+            after, last = id_parts(self.read_id), id_of(entries, -1)
             if id_parts(last) <= after:
                 return
-            if id_parts(str(entries[0][0])) <= after:
+            if id_parts(id_of(entries, 0)) <= after:
                 entries = [entry for entry in entries if id_parts(str(entry[0])) > after]
             self.read_id = last
             self.offer(entries)
 
-    def offer(self, entries: list[Any]) -> None:
+    def offer(self, entries: Entries) -> None:
         """Add entries, in order, that come after all those before."""
         now = time.monotonic()
         with self._lock:
@@ -298,7 +298,7 @@ class Partition:
         if self.deployment.keeps and not self._buffer:
             self._hooks.recorder.soon()
 
-    def _take(self, now: float) -> list[Any] | None:
+    def _take(self, now: float) -> Entries | None:
         """The entries of the next batches that may run now, None where there are none. Holds the lock.
 
         Several batches at once where they are small, because what a batch costs besides its records counts then.
@@ -346,7 +346,7 @@ class Partition:
             self._timer_at = at
             self._timer = self._pool.later(self, at)
 
-    def _execute(self, run: list[Any], deployment: Deployment, context: Context, until: float) -> None:
+    def _execute(self, run: Entries, deployment: Deployment, context: Context, until: float) -> None:
         """Execute a run of batches, one after the other; what cannot run now goes back to the buffer."""
         size = deployment.batch
         context.stream = self._source.stream
@@ -366,13 +366,13 @@ class Partition:
         now = time.monotonic()
         return now < until and now < self.lease_until and self.deployment is deployment and not self._closing
 
-    def _put_back(self, entries: list[Any]) -> None:
+    def _put_back(self, entries: Entries) -> None:
         with self._lock:
             if not self._closing:
                 self._buffer.put_back(entries, time.monotonic())
 
     def _execute_batch(
-        self, batch: list[Any], records: list[Any] | None, deployment: Deployment, context: Context
+        self, batch: Entries, records: list[Any] | None, deployment: Deployment, context: Context
     ) -> bool:
         """Execute one batch, and note how it ended; returns whether the next one may follow at once."""
         position = self._source.position(batch)
@@ -403,13 +403,13 @@ class Partition:
         return True
 
     def _run(
-        self, batch: list[Any], records: list[Any] | None, deployment: Deployment, context: Context
+        self, batch: Entries, records: list[Any] | None, deployment: Deployment, context: Context
     ) -> tuple[int, BaseException | None]:
         if deployment.keeps:
             return execute_kept(self._hooks.recorder, self._source, batch, records, deployment, context)
         return execute(self._source, batch, records, deployment, context)
 
-    def _advance(self, position: str, batch: list[Any]) -> None:
+    def _advance(self, position: str, batch: Entries) -> None:
         """The batch is executed; it is done at once, or when replicas have its effects."""
         if self._confirms:
             self._unconfirmed.append(batch)
@@ -430,24 +430,24 @@ class Partition:
                 later, self._batch = self._batch, []
                 self._outages += 1
                 self._not_before = time.monotonic() + backoff(self._outages)
-            self._put_back(entries + later)
+            self._put_back(joined(entries, later) if later else entries)
             return
         self.done = (self._source.position(executed[-1]), self.done[1] + sum(map(len, executed)))
         self._hooks.progressed(self)
 
-    def _unavailable(self, batch: list[Any]) -> None:
+    def _unavailable(self, batch: Entries) -> None:
         """The server cannot be reached: whatever the policy, the batch runs again when it can."""
         with self._lock:
             self._outages += 1
             self._batch = batch
             self._not_before = time.monotonic() + backoff(self._outages)
 
-    def _lagged(self, batch: list[Any], ended: float) -> None:
+    def _lagged(self, batch: Entries, ended: float) -> None:
         """Note how long the batch's first entry waited, which only the dialect redisgears-1.2 tells."""
         if self.deployment.registration.reader is Reader.STREAM:
-            self._tally.lag(batch[0][0], ended)
+            self._tally.lag(id_of(batch, 0), ended)
 
-    def _aborted(self, batch: list[Any], error: Aborted, timing: Line) -> bool:
+    def _aborted(self, batch: Entries, error: Aborted, timing: Line) -> bool:
         """Somebody has aborted the execution: whatever the policy, it is not tried again."""
         message, trace = explain(error)
         self._tally.aborted(timing, (message, trace))
@@ -456,7 +456,7 @@ class Partition:
         self._advance(timing[3], batch)
         return True
 
-    def _failed(self, batch: list[Any], deployment: Deployment, error: BaseException, timing: Line) -> bool:
+    def _failed(self, batch: Entries, deployment: Deployment, error: BaseException, timing: Line) -> bool:
         """Do what the policy says, or the function itself; returns whether the next batch may follow at once."""
         message, trace = explain(error)
         pauses = pauses_streams(error) and deployment.registration.reader is Reader.STREAM

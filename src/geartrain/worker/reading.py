@@ -14,12 +14,10 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from geartrain.errors import GeartrainError
-from geartrain.readers.entries import id_parts
+from geartrain.readers.entries import Entries, id_parts, size_of
 from geartrain.wire import Access, Link
-from geartrain.worker.buffer import weight
 from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
 
@@ -146,11 +144,11 @@ class Reading(ABC):
             self._held = sum(item.weight for items in self._partitions.values() for item in items)
         return self._held > self._memory
 
-    def _deliver(self, entries: list[list[Any]], partitions: list[Partition]) -> None:
+    def _deliver(self, entries: Entries, partitions: list[Partition]) -> None:
         """Give a stream's entries to its partitions, each those that it has not read."""
         for partition in partitions:
             partition.offer_read(entries)
-        self._held += weight(entries) * len(partitions)
+        self._held += size_of(entries) * len(partitions)
 
     def _misfit(self, stream: bytes, partitions: Iterable[Partition], reason: str) -> None:
         """A stream cannot be read: leave it out for a while."""

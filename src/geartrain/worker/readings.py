@@ -78,11 +78,11 @@ class Readings:
         settings = self._settings
         reading: Reading
         if self._topology.clustered:
-            link = Link(self._endpoint.at(address), name, timeout)
+            link = Link(self._endpoint.at(address), name, timeout, reads=True)
             memory = settings.buffer_memory // max(1, len(self._topology.shards))
             reading = TrackedReading(link, settings.read_budget, memory, self._trouble, self._elsewhere)
         else:
-            link = Link(self._endpoint, name, timeout)
+            link = Link(self._endpoint, name, timeout, reads=True)
             limits = settings.block, settings.read_budget, settings.buffer_memory
             reading = BlockingReading(link, self._worker, *limits, self._trouble)
         self._readings[address] = reading

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geartrain.worker.buffer import Buffer, weight
+from geartrain.readers.entries import size_of
+from geartrain.worker.buffer import Buffer
 
 
 def entries(count, size=0, start=1):
@@ -81,7 +82,7 @@ def test_its_weight_is_about_the_bytes_of_its_entries():
     buffer = Buffer(4000, 1)
     chunk = entries(100, 1000)
     buffer.append(chunk, 0.0)
-    assert 100_000 < buffer.weight == weight(chunk) < 130_000
+    assert 100_000 < buffer.weight == size_of(chunk) < 130_000
     buffer.clear()
     assert buffer.weight == 0
     assert len(buffer) == 0

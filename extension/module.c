@@ -1,0 +1,17 @@
+#include "extension.h"
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_geartrain_records",
+    .m_doc = "The record path of Geartrain in C.",
+    .m_size = -1,
+};
+
+PyMODINIT_FUNC PyInit__geartrain_records(void) {
+    PyObject *module = PyModule_Create(&definition);
+    if (!module || entries_ready(module) || reader_ready(module)) {
+        Py_XDECREF(module);
+        return NULL;
+    }
+    return module;
+}
