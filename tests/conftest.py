@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,7 +52,9 @@ hypothesis.settings.load_profile("geartrain")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """One seed for the whole run, Hypothesis included."""
+    """One seed for the whole run, Hypothesis included; SIGINT as in a terminal."""
+    # A shell's background jobs ignore SIGINT, and so would the processes that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run_seed = int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(2**32))
     config.stash[_RUN_SEED] = run_seed
     if config.getoption("hypothesis_seed", None) is None:

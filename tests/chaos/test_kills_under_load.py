@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from geartrain import Client
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Link
@@ -26,6 +28,7 @@ GB('StreamReader').foreach(work).register('load:*', batch=7, duration=50, name='
 )
 
 
+@pytest.mark.timeout(180)
 def test_order_is_kept_and_nothing_is_lost_while_workers_are_added_and_killed(
     valkey: EmbeddedServer, db: Link, start_worker, seed: random.Random
 ) -> None:
@@ -40,7 +43,7 @@ def test_order_is_kept_and_nothing_is_lost_while_workers_are_added_and_killed(
             ids[stream] += add(db, stream, PER_ROUND)
         before = count_effects(db, STREAMS)
         goal = seed.randrange(1, len(STREAMS) * PER_ROUND)
-        wait_for(lambda: count_effects(db, STREAMS) >= before + goal, 15, f"progress in round {number}")  # noqa: B023
+        wait_for(lambda: count_effects(db, STREAMS) >= before + goal, 30, f"progress in round {number}")  # noqa: B023
         action = seed.choice(["kill", "kill", "kill two", "add", "stop"])
         print(f"round {number}: after {goal} effects {action}")
         if action == "add" and len(workers) < 5:
