@@ -62,6 +62,7 @@ class Context:
         refused: errors of deferred commands, where the execution collects them, each with the number of the result that
             their record gave; None: it gave none, or keeps it.
         stream: the name of the stream (or the key's) that the running execution's records come from, or None.
+        failure: the error of a deferred command of this execution, which every `flush` raises; None: there was none.
         pending: deferred commands whose replies have not been read, each with the `at` of its call.
         tail_calls: the call sites whose reply nobody can notice.
         cluster: the connections to all shards; None: there is no cluster, or nobody has asked yet (`begin` does).
@@ -71,7 +72,6 @@ class Context:
         "_attribution",
         "_collects",
         "_endpoint",
-        "_failure",
         "_hold",
         "_lanes",
         "_link",
@@ -81,6 +81,7 @@ class Context:
         "_unsent",
         "at",
         "cluster",
+        "failure",
         "pending",
         "refused",
         "stream",
@@ -98,7 +99,7 @@ class Context:
         self.stream: str | bytes | None = None
         self.tail_calls: CallSites = frozenset()
         self._attribution: Attribution | None = None
-        self._failure: GeartrainError | None = None
+        self.failure: GeartrainError | None = None
         self._collects = False
         self.refused: list[tuple[GeartrainError, int | None]] = []
         self._hold: Hold | None = None
@@ -137,7 +138,7 @@ class Context:
         self._attribution = pipeline
         self.tail_calls = tail_calls
         self.at = None
-        self._failure = None
+        self.failure = None
         self._collects = collects
         self.refused.clear()
         if self.pending:
@@ -202,15 +203,15 @@ class Context:
             for reply, (data, at) in zip(replies, pending, strict=True):
                 if isinstance(reply, ErrorReply):
                     self._note(self._refused(reply, data, at), at)
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
 
     def _note(self, error: GeartrainError, at: At | None) -> None:
         """A deferred command has failed."""
         if self._collects and not isinstance(error, ServerUnavailable):
             self.refused.append((error, _position(at)))
-        elif self._failure is None:
-            self._failure = error
+        elif self.failure is None:
+            self.failure = error
 
     def disown(self, position: int) -> None:
         """The record that would have given the result of that number has failed by itself.
@@ -256,8 +257,8 @@ class Context:
     def _lost(self, error: BaseException) -> None:
         """What was deferred may not have happened: the execution has failed, even if a `try` in a step hides this."""
         self.pending.clear()
-        if isinstance(error, GeartrainError) and self._failure is None:
-            self._failure = error
+        if isinstance(error, GeartrainError) and self.failure is None:
+            self.failure = error
 
     def _abandon(self) -> None:
         """The execution that deferred commands has failed: those that were sent had their effects, the others none."""

@@ -41,6 +41,7 @@ class Deployment:
         beginning: where a stream is read from the first time.
         keeps: whether its executions are kept, with their results.
         plan: its steps, as they are shown with its executions.
+        single: the same for one record (`pipeline.compile_pipeline`), where batches are of one and nobody sees results.
         aborted: whether its policy, or its function, has stopped it (the registry will say so too).
         ending: the status that it has then.
     """
@@ -55,6 +56,7 @@ class Deployment:
     beginning: Beginning
     keeps: bool = field(default=False)
     plan: tuple[PlanStep, ...] = field(default=())
+    single: Pipeline | None = field(default=None)
     aborted: bool = field(default=False)
     ending: Status = field(default=Status.ABORTED)
 
@@ -81,6 +83,10 @@ def deploy(
     plan = plan_of(code.steps) if keeps else ()
     arguments = registration.arguments
     if isinstance(arguments, StreamArguments):
+        single = None
+        if arguments.batch == 1 and discard and not pipeline.collects:
+            single = compile_pipeline(code.steps, discard=True, single=True, targets=targets)
+            tail_calls |= call_sites(single.tail_calls)
         return Deployment(
             registration=registration,
             pipeline=pipeline,
@@ -92,6 +98,7 @@ def deploy(
             beginning=Beginning(before(arguments.from_id), before(f"{registration.since_ms}-0")),
             keeps=keeps,
             plan=plan,
+            single=single,
         )
     return Deployment(
         registration=registration,

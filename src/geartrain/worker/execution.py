@@ -17,7 +17,13 @@ from geartrain.worker.linked import LinkedClient
 
 
 class Source(Protocol):
-    """What kind of entries a partition has."""
+    """What kind of entries a partition has.
+
+    Attributes:
+        uniform: all are alike: of one slot, no client waits for them, and nothing has to come before them.
+    """
+
+    uniform: bool
 
     @property
     def stream(self) -> str | bytes | None:

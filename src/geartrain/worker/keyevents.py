@@ -48,6 +48,7 @@ class KeyEventSource:
     """The records of key events: `{'key', 'value', 'type', 'event'}`, read when they are executed."""
 
     stream = None
+    uniform = False
 
     def records_ahead(self, entries: Entries, deployment: Deployment, context: Context) -> None:
         """None: the value is read when the function runs."""

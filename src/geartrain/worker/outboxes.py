@@ -35,6 +35,7 @@ class OutboxSource:
     """
 
     stream = None
+    uniform = False
 
     def __init__(self, registration: str, outbox: bytes) -> None:
         self._handover = Handover(registration, outbox)

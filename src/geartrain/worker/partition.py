@@ -25,6 +25,7 @@ from geartrain.readers.entries import Entries, id_of, id_parts, joined
 from geartrain.registry import Status
 from geartrain.runtime import Context, answering
 from geartrain.text import shown
+from geartrain.worker import streaks
 from geartrain.worker.assignment import PartitionKey
 from geartrain.worker.buffer import Buffer
 from geartrain.worker.deployment import Deployment
@@ -34,12 +35,13 @@ from geartrain.worker.policy import Verdict, backoff
 from geartrain.worker.pool import Pool
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.replication import Replication
+from geartrain.worker.streaks import Streak
 from geartrain.worker.tally import Line, Tally
 
 SLICE = 0.02
 """Seconds that a partition may keep a thread while others wait."""
 
-_RUN = 256
+_RUN = 1024
 """Entries that are taken from the buffer at once, where batches are smaller."""
 
 
@@ -351,6 +353,9 @@ class Partition:
         size = deployment.batch
         context.stream = self._source.stream
         ahead = self._source.records_ahead(run, deployment, context)
+        if self._source.uniform and ahead is not None and not (deployment.keeps or self._confirms):
+            self._execute_streaks(run, ahead, deployment, context, until)
+            return
         for start in range(0, len(run), size):
             batch = run[start : start + size]
             made = ahead is None or start + len(batch) <= len(ahead)
@@ -361,6 +366,42 @@ class Partition:
             if not self._execute_batch(batch, records, deployment, context):
                 self._put_back(run[start + len(batch) :])
                 return
+
+    def _execute_streaks(
+        self, run: Entries, records: list[Any], deployment: Deployment, context: Context, until: float
+    ) -> None:
+        """As `_execute`, where nothing has to be done between batches that go well."""
+        size = deployment.batch
+        start = 0
+        while start < len(run):
+            if start and not self._may_go_on(deployment, until):
+                self._put_back(run[start:])
+                return
+            streak = streaks.run(self._source, run, records, start, deployment, context)
+            start = self._passed(run, start, streak, size)
+            if streak.error is not None:
+                batch = run[start : start + size]
+                begin = streak.times[-1]
+                if not self._went_wrong(batch, deployment, streak.error, begin, time.perf_counter() - begin):
+                    self._put_back(run[start + len(batch) :])
+                    return
+                start += len(batch)
+
+    def _passed(self, run: Entries, start: int, streak: Streak, size: int) -> int:
+        """Note the batches that went well; returns where they end."""
+        if not streak.batches:
+            return start
+        end = min(start + streak.batches * size, len(run))
+
+        def line(index: int) -> tuple[int, str]:
+            begin = start + index * size
+            last = min(begin + size, end)
+            return last - begin, id_of(run, last - 1)
+
+        self._tally.streak(streak.times, end - start, line)
+        self._failures = self._outages = 0
+        self._advance(id_of(run, end - 1), run[start:end])
+        return end
 
     def _may_go_on(self, deployment: Deployment, until: float) -> bool:
         now = time.monotonic()
@@ -375,7 +416,6 @@ class Partition:
         self, batch: Entries, records: list[Any] | None, deployment: Deployment, context: Context
     ) -> bool:
         """Execute one batch, and note how it ended; returns whether the next one may follow at once."""
-        position = self._source.position(batch)
         begin = time.perf_counter()
         waiting = self._source.waiting(batch, context)
         if waiting is None:
@@ -387,13 +427,8 @@ class Partition:
                 waiting.done()
         duration = time.perf_counter() - begin
         if error is not None:
-            if isinstance(error, ServerUnavailable):
-                self._unavailable(batch)
-                return False
-            timing = (begin, duration, len(batch), position)
-            if isinstance(error, Aborted):
-                return self._aborted(batch, error, timing)
-            return self._failed(batch, deployment, error, timing)
+            return self._went_wrong(batch, deployment, error, begin, duration)
+        position = self._source.position(batch)
         if count:
             self._tally.success(begin, duration, count, position)
             if deployment.keeps:
@@ -401,6 +436,18 @@ class Partition:
         self._failures = self._outages = 0
         self._advance(position, batch)
         return True
+
+    def _went_wrong(
+        self, batch: Entries, deployment: Deployment, error: BaseException, begin: float, duration: float
+    ) -> bool:
+        """Note how a batch failed; returns whether the next one may follow at once."""
+        if isinstance(error, ServerUnavailable):
+            self._unavailable(batch)
+            return False
+        timing = (begin, duration, len(batch), self._source.position(batch))
+        if isinstance(error, Aborted):
+            return self._aborted(batch, error, timing)
+        return self._failed(batch, deployment, error, timing)
 
     def _run(
         self, batch: Entries, records: list[Any] | None, deployment: Deployment, context: Context

@@ -22,6 +22,8 @@ class StreamSource:
         stream: its name, as users see it.
     """
 
+    uniform = True
+
     def __init__(self, stream: bytes) -> None:
         self.stream = to_text(stream)
         self._slot = slot_of(stream)

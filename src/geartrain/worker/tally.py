@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from geartrain.registry.statistics import Delta, Execution
@@ -76,6 +76,23 @@ class Tally:
         self.duration += duration
         self.last_duration = last
         self._history.extend((begin, took, 1, about, "succeeded", None) for begin, took, about in lines)
+
+    def streak(self, times: Sequence[float], records: int, lines: Callable[[int], tuple[int, str]]) -> None:
+        """Executions, one after the other, ended well.
+
+        Args:
+            times: when the first one began (`time.perf_counter`), and when each ended.
+            records: of all together.
+            lines: gives the number of records of one of them, 0 is the first, and the id of its last entry.
+        """
+        count = len(times) - 1
+        self.succeeded += count
+        self.records += records
+        self.duration += times[-1] - times[0]
+        self.last_duration = times[-1] - times[-2]
+        for index in range(max(0, count - (self._history.maxlen or 0)), count):
+            begin = times[index]
+            self._history.append((begin, times[index + 1] - begin, *lines(index), "succeeded", None))
 
     def lag(self, entry_id: str, ended: float) -> None:
         """A batch whose first entry has this id has ended: how long that took from the id's time.
