@@ -21,6 +21,8 @@ extern PyTypeObject *entries_type;
 /* Make the types and add them to the module; -1: with a Python error. */
 int entries_ready(PyObject *module);
 int reader_ready(PyObject *module);
+int commands_ready(PyObject *module);
+int execute_ready(PyObject *module);
 
 /* Entries of one stream, copied.
  *

@@ -9,7 +9,7 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__geartrain_records(void) {
     PyObject *module = PyModule_Create(&definition);
-    if (!module || entries_ready(module) || reader_ready(module)) {
+    if (!module || entries_ready(module) || reader_ready(module) || commands_ready(module) || execute_ready(module)) {
         Py_XDECREF(module);
         return NULL;
     }

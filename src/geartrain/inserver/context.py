@@ -23,7 +23,7 @@ class ServerContext:
     def __init__(self) -> None:
         self.at: tuple[int, object] | tuple[int, object, int] | None = None
         self.stream: str | bytes | None = None
-        self.tail_calls: CallSites = frozenset()
+        self.tail_calls: CallSites = CallSites()
         self.execute = _geartrain.call
         self._runner: asyncio.Runner | None = None
 

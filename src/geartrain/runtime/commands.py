@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
 from geartrain import keys
 from geartrain.config import given_options
 from geartrain.errors import ArgumentError, CommandError
+from geartrain.extension import extension
+from geartrain.runtime.context import SEND_AT
 from geartrain.runtime.threads import current
 from geartrain.wire import Argument
 
@@ -90,6 +93,10 @@ def implement(function: Callable[..., Any]) -> Callable[..., Any]:
     before = execute.__call__
     _Execute.__call__ = function  # type: ignore[method-assign]
     return before
+
+
+if extension is not None:
+    extension.prepare(partial(implement(extension.execute), execute), SEND_AT)
 
 
 class Atomic:

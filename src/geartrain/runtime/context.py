@@ -10,7 +10,7 @@ change what is sent. `flush` sends what is pending and reads every reply: after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -18,8 +18,10 @@ from geartrain import keys
 from geartrain.errors import Aborted, ArgumentError, CommandError, GeartrainError, ServerUnavailable
 from geartrain.runtime.arguments import packed
 from geartrain.runtime.background import wait_for
+from geartrain.runtime.deferred import commands
 from geartrain.runtime.hold import Hold
 from geartrain.runtime.surroundings import Attribution, CallSites
+from geartrain.text import to_bytes
 from geartrain.wire import (
     Access,
     Argument,
@@ -63,7 +65,9 @@ class Context:
             their record gave; None: it gave none, or keeps it.
         stream: the name of the stream (or the key's) that the running execution's records come from, or None.
         failure: the error of a deferred command of this execution, which every `flush` raises; None: there was none.
-        pending: deferred commands whose replies have not been read, each with the `at` of its call.
+        commands: deferred commands; on a cluster only their list is used, as each shard's are sent by themselves.
+        pending: those whose replies have not been read, each with the `at` of its call: the name of the command, on a
+            cluster all of it.
         tail_calls: the call sites whose reply nobody can notice.
         cluster: the connections to all shards; None: there is no cluster, or nobody has asked yet (`begin` does).
     """
@@ -78,9 +82,9 @@ class Context:
         "_name",
         "_runner",
         "_server",
-        "_unsent",
         "at",
         "cluster",
+        "commands",
         "failure",
         "pending",
         "refused",
@@ -97,14 +101,14 @@ class Context:
         self.cluster: ClusterLink | None = None
         self.at: At | None = None
         self.stream: str | bytes | None = None
-        self.tail_calls: CallSites = frozenset()
+        self.tail_calls = CallSites()
         self._attribution: Attribution | None = None
         self.failure: GeartrainError | None = None
         self._collects = False
         self.refused: list[tuple[GeartrainError, int | None]] = []
         self._hold: Hold | None = None
-        self.pending: list[tuple[bytes, At | None]] = []
-        self._unsent: list[bytes] = []
+        self.commands = commands()
+        self.pending: list[tuple[Any, At | None]] = self.commands.pending
         self._runner: asyncio.Runner | None = None
 
     @property
@@ -137,6 +141,7 @@ class Context:
             self._make_link()
         self._attribution = pipeline
         self.tail_calls = tail_calls
+        self.commands.sites = tail_calls.native if self._lanes is None else None
         self.at = None
         self.failure = None
         self._collects = collects
@@ -167,20 +172,24 @@ class Context:
             ArgumentError: an argument of a type that a command does not take.
             ForeignShard: as `execute`.
         """
-        data = packed(command, args)
         if self._link is None:
             self._make_link()
         if self._lanes is None:
-            lane, waiting, enough = None, self._unsent, SEND_AT
-        else:
-            lane, enough = self._lanes.lane(data, command, args), SEND_AT_EACH
-            waiting = lane.waiting
-        waiting.append(data)
+            if self.commands.add(command, args, self.at) >= SEND_AT:
+                self.send_deferred()
+            return
+        data = packed(command, args)
+        lane = self._lanes.lane(data, command, args)
+        lane.waiting.append(data)
         self.pending.append((data, self.at))
-        if len(waiting) >= enough:
-            self._send(lane)
-            if len(self.pending) >= MAX_PENDING:
-                self.flush()
+        if len(lane.waiting) >= SEND_AT_EACH:
+            self.send_deferred(lane)
+
+    def send_deferred(self, lane: Lane | None = None) -> None:
+        """Send what waits, of a cluster's shard in a lane; and read replies, where they are many."""
+        self._send(lane)
+        if len(self.pending) >= MAX_PENDING:
+            self.flush()
 
     def flush(self) -> None:
         """Wait for the reply of every deferred command.
@@ -194,15 +203,15 @@ class Context:
             ServerUnavailable: the connection was lost; any number of the commands may have been executed.
         """
         if self.pending:
-            pending, self.pending = self.pending, []
             try:
-                replies = self._replies(pending)
+                refusals = self._refusals()
             except BaseException as error:
                 self._lost(error)
                 raise
-            for reply, (data, at) in zip(replies, pending, strict=True):
-                if isinstance(reply, ErrorReply):
-                    self._note(self._refused(reply, data, at), at)
+            for index, reply in refusals:
+                what, at = self.pending[index]
+                self._note(self._refused(reply, what, at), at)
+            self.pending.clear()
         if self.failure is not None:
             raise self.failure
 
@@ -219,40 +228,37 @@ class Context:
         The next record gives that result, so commands of the failed one do not take it away.
         """
         for index in range(len(self.pending) - 1, -1, -1):
-            data, at = self.pending[index]
+            what, at = self.pending[index]
             if at is None or _position(at) != position:
                 break
-            self.pending[index] = (data, at[:2])
+            self.pending[index] = (what, at[:2])
         for index in range(len(self.refused) - 1, -1, -1):
             error, place = self.refused[index]
             if place != position:
                 break
             self.refused[index] = (error, None)
 
-    def _replies(self, pending: Sequence[tuple[bytes, object]]) -> list[Any]:
-        """Send what waits, and read the replies to all that is pending."""
+    def _refusals(self) -> list[tuple[int, ErrorReply]]:
+        """Send what waits, and read the replies to all that is pending: those that are errors, each with its number."""
         if self._lanes is not None:
-            return self._lanes.gather([data for data, _ in pending])
+            replies = self._lanes.gather([data for data, _ in self.pending])
+            return [(index, reply) for index, reply in enumerate(replies) if isinstance(reply, ErrorReply)]
         if self._server is None:
             raise AssertionError
-        if self._unsent:
-            self._send_unsent(self._server)
-        return self._server.replies(len(pending))
+        if self.commands.unsent:
+            self._server.send(self.commands.take())
+        return self._server.refusals(len(self.pending))
 
     def _send(self, lane: Lane | None) -> None:
         """Send what waits in a lane, or for the one server."""
         try:
             if self._server is not None:
-                self._send_unsent(self._server)
+                self._server.send(self.commands.take())
             elif self._lanes is not None and lane is not None:
                 self._lanes.send(lane)
         except BaseException as error:
             self._lost(error)
             raise
-
-    def _send_unsent(self, server: Link) -> None:
-        unsent, self._unsent = self._unsent, []
-        server.send(b"".join(unsent))
 
     def _lost(self, error: BaseException) -> None:
         """What was deferred may not have happened: the execution has failed, even if a `try` in a step hides this."""
@@ -262,18 +268,18 @@ class Context:
 
     def _abandon(self) -> None:
         """The execution that deferred commands has failed: those that were sent had their effects, the others none."""
-        sent = len(self.pending) - len(self._unsent)
-        self._unsent.clear()
+        sent = len(self.pending) - self.commands.unsent
+        self.commands.take()
         self.pending.clear()
         if self._lanes is not None:
             self._lanes.abandon()
         elif self._server is not None and sent:
-            self._server.replies(sent)
+            self._server.refusals(sent)
 
-    def _refused(self, reply: ErrorReply, data: bytes, at: At | None) -> GeartrainError:
+    def _refused(self, reply: ErrorReply, what: str | bytes, at: At | None) -> GeartrainError:
         if is_passing(reply):
             return ServerUnavailable(reply.text)
-        name = data.split(b"\r\n", 3)[2]
+        name = what if self._lanes is None else to_bytes(what).split(b"\r\n", 3)[2]
         try:
             raise_for(reply, (name,))
         except CommandError as error:

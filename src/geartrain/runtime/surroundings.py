@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import CodeType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from geartrain.errors import StepError
+from geartrain.extension import extension
 from geartrain.wire import Argument, Endpoint
 
-CallSites = frozenset[tuple[int, int]]
-"""(identity of a code object, offset of the call): code objects themselves take 2 us to hash."""
+if TYPE_CHECKING:
+    import _geartrain_records
+
+
+class CallSites(frozenset[tuple[int, int]]):
+    """Pairs (identity of a code object, offset of the call): code objects themselves take 2 us to hash.
+
+    Attributes:
+        native: the same for the extension; None: there is none, or no call.
+    """
+
+    native: _geartrain_records.Sites | None = None
 
 
 class Surroundings(Protocol):
@@ -57,4 +68,7 @@ class Attribution(Protocol):
 
 def call_sites(calls: Iterable[tuple[CodeType, int]]) -> CallSites:
     """The form in which a running call is looked up; valid for as long as the code objects live."""
-    return frozenset((id(code), offset) for code, offset in calls)
+    sites = CallSites((id(code), offset) for code, offset in calls)
+    if sites and extension is not None:
+        sites.native = extension.Sites(tuple(sites))
+    return sites

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cache
 
 from geartrain.errors import GeartrainError
+from geartrain.extension import extension
 from geartrain.runtime.background import endpoint_of_loan, is_loop, lent
 from geartrain.runtime.context import Context
 from geartrain.runtime.surroundings import Surroundings
@@ -31,6 +32,8 @@ def install(endpoint: Endpoint) -> None:
 def enter(context: Surroundings | None) -> Surroundings | None:
     """Make `context` this thread's; returns the one before."""
     before, _contexts.current = _contexts.current, context
+    if extension is not None:
+        extension.enter(context, getattr(context, "commands", None))
     if _entered is not None:
         _entered(context)
     return before

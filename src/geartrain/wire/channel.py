@@ -85,6 +85,8 @@ class Channel:
         self._reader: Any = _reader()
         self._buffer = bytearray(_CHUNK)
         self._fill: Callable[[], None] = self._feed
+        self._skimmer: Any = None
+        self._blocks = False
 
     def fileno(self) -> int:
         """The socket's descriptor, for `select`."""
@@ -93,6 +95,7 @@ class Channel:
     def set_timeout(self, seconds: float | None) -> None:
         """Seconds without a byte after which `receive` raises ServerUnavailable; None: it waits for ever."""
         self._socket.settimeout(seconds)
+        self._blocks = False
 
     def wait_in_kernel(self, seconds: float) -> None:
         """As `set_timeout`, for those who only `send` and `receive`: two system calls less for each exchange.
@@ -102,6 +105,7 @@ class Channel:
         if isinstance(self._socket, ssl.SSLSocket):
             self._socket.settimeout(seconds)
             return
+        self._blocks = True
         limit = struct.pack("@ll", int(seconds), round(seconds % 1 * 1e6))
         self._socket.settimeout(None)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
@@ -117,8 +121,8 @@ class Channel:
         if extension is None:
             return
         self._reader = extension.Reader(parse)
-        if not isinstance(self._socket, ssl.SSLSocket):
-            self._fill = self._receive_reply
+        if self._blocks:
+            self._fill = lambda: self._receive_reply(self._reader)
 
     def send(self, packed: bytes) -> None:
         """Send commands that `pack` made."""
@@ -135,6 +139,21 @@ class Channel:
             self._fill()
             reply = gets()
         return restore(reply)
+
+    def refusals(self, count: int) -> list[tuple[int, ErrorReply]]:
+        """Receive that many replies, of which only errors are wanted: each with its number, 0 is the first."""
+        if extension is None or self._reader.has_data():
+            return [(number, reply) for number in range(count) if isinstance(reply := self.receive(), ErrorReply)]
+        skimmer = self._skimmer = self._skimmer or extension.Reader(parse)
+        found: list[tuple[int, ErrorReply]] = []
+        taken = 0
+        while True:
+            more, errors = skimmer.skim(count - taken)
+            found += [(taken + number, parse(text)) for number, text in errors or ()]
+            taken += more
+            if taken == count:
+                return found
+            self._fill_skimmer(skimmer)
 
     def use_resp3(self) -> None:
         """Speak the protocol's version 3 from now on: pushed messages may come between replies, as `Push`.
@@ -162,23 +181,29 @@ class Channel:
             reply = self._reader.gets()
         return restore(reply)
 
-    def _receive_reply(self) -> None:
+    def _fill_skimmer(self, skimmer: Any) -> None:
+        if self._blocks:
+            self._receive_reply(skimmer)
+        else:
+            self._feed(skimmer)
+
+    def _receive_reply(self, reader: Any) -> None:
         """Receive the next reply wholly, without the interpreter."""
         try:
-            goes_on = self._reader.fill(self._socket)
+            goes_on = reader.fill(self._socket)
         except OSError as error:
             raise ServerUnavailable(f"connection lost while reading: {error}") from error
         if not goes_on:
             raise ServerUnavailable("the server closed the connection")
 
-    def _feed(self) -> None:
+    def _feed(self, reader: Any = None) -> None:
         try:
             count = self._socket.recv_into(self._buffer)
         except OSError as error:
             raise ServerUnavailable(f"connection lost while reading: {error}") from error
         if count == 0:
             raise ServerUnavailable("the server closed the connection")
-        self._reader.feed(self._buffer, 0, count)
+        (reader or self._reader).feed(self._buffer, 0, count)
 
     def request(self, command: Command) -> Any:
         """One round trip; an error reply raises (`raise_for`)."""

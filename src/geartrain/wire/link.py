@@ -69,7 +69,7 @@ class Link:
             if self._reads:
                 self._channel.read_entries(self._timeout)
             else:
-                self._channel.set_timeout(self._timeout)
+                self._channel.wait_in_kernel(self._timeout)
         return self._channel
 
     @property
@@ -190,6 +190,17 @@ class Link:
             return [receive() for _ in range(count)]
         except BaseException as error:
             # Replies may still be on their way (a timeout, a signal): this channel cannot be used again.
+            self._lost(error)
+            raise
+
+    def refusals(self, count: int) -> list[tuple[int, ErrorReply]]:
+        """As `replies`, of which only errors are wanted: each with its number, 0 is the first."""
+        channel = self._channel
+        if channel is None:
+            raise ServerUnavailable(f"{self.endpoint.shown}: the connection was lost before the replies came")
+        try:
+            return channel.refusals(count)
+        except BaseException as error:
             self._lost(error)
             raise
 

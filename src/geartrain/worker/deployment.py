@@ -86,7 +86,7 @@ def deploy(
         single = None
         if arguments.batch == 1 and discard and not pipeline.collects:
             single = compile_pipeline(code.steps, discard=True, single=True, targets=targets)
-            tail_calls |= call_sites(single.tail_calls)
+            tail_calls = call_sites(pipeline.tail_calls | single.tail_calls)
         return Deployment(
             registration=registration,
             pipeline=pipeline,

@@ -1,8 +1,8 @@
 """Batches one after the other, as long as all goes well: the path that most records take.
 
-What an execution costs besides its function counts where batches are small. So what can be done once for many batches is
-not done for each: what follows a batch is one look at the clock, which ends it and begins the next one. A failure ends
-the streak; so does its time, and then the partition notes what is done, and looks whether it may go on.
+What an execution costs besides its function counts where batches are small. So what can be done once for many batches
+is not done for each: what follows a batch is one look at the clock, which ends it and begins the next one. A failure
+ends the streak; so does its time, and then the partition notes what is done, and looks whether it may go on.
 """
 
 from __future__ import annotations

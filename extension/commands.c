@@ -1,0 +1,244 @@
+/* `Commands`: commands that are sent later, packed in the server's protocol. */
+#include "commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+PyTypeObject *commands_type;
+
+/* -- packing ----------------------------------------------------------------------------------------------------------- */
+
+static int reserve(Commands *commands, size_t more) {
+    if (commands->room - commands->length >= more) return 0;
+    size_t wanted = commands->room ? commands->room : 16 * 1024;
+    while (wanted - commands->length < more) wanted *= 2;
+    char *found = realloc(commands->bytes, wanted);
+    if (!found) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    commands->bytes = found;
+    commands->room = wanted;
+    return 0;
+}
+
+enum { LONGEST_HEAD = 32 };
+
+/* `$15\r\n` */
+static void head(Commands *commands, char kind, size_t number) {
+    char digits[LONGEST_HEAD];
+    char *end = digits + sizeof digits, *at = end;
+    *--at = '\n';
+    *--at = '\r';
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    *--at = kind;
+    memcpy(commands->bytes + commands->length, at, (size_t)(end - at));
+    commands->length += (size_t)(end - at);
+}
+
+static int bulk(Commands *commands, const char *text, size_t length) {
+    if (reserve(commands, length + LONGEST_HEAD + 2)) return -1;
+    head(commands, '$', length);
+    memcpy(commands->bytes + commands->length, text, length);
+    memcpy(commands->bytes + commands->length + length, "\r\n", 2);
+    commands->length += length + 2;
+    return 0;
+}
+
+static int text(Commands *commands, PyObject *string) {
+    Py_ssize_t length;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(string, &length);
+    return utf8 ? bulk(commands, utf8, (size_t)length) : -1;
+}
+
+static int bytes(Commands *commands, PyObject *object) {
+    char *found;
+    Py_ssize_t length;
+    return PyBytes_AsStringAndSize(object, &found, &length) ? -1 : bulk(commands, found, (size_t)length);
+}
+
+static int shown(Commands *commands, PyObject *number) {
+    PyObject *string = PyObject_Str(number);
+    int failed = string ? text(commands, string) : -1;
+    Py_XDECREF(string);
+    return failed;
+}
+
+/* An argument; 1: it is of another type. */
+static int exact(Commands *commands, PyObject *argument) {
+    PyTypeObject *type = Py_TYPE(argument);
+    if (type == &PyUnicode_Type) return text(commands, argument);
+    if (type == &PyBytes_Type) return bytes(commands, argument);
+    if (type == &PyLong_Type || type == &PyFloat_Type) return shown(commands, argument);
+    return 1;
+}
+
+static int pack_argument(Commands *commands, PyObject *command, Py_ssize_t number, PyObject *argument) {
+    int outcome = exact(commands, argument);
+    if (outcome <= 0) return outcome;
+    PyObject *accepted = PyObject_CallFunction(commands->accepted, "OnO", command, number, argument);
+    outcome = accepted ? exact(commands, accepted) : -1;
+    Py_XDECREF(accepted);
+    if (outcome > 0) PyErr_SetString(PyExc_TypeError, "an argument that was accepted is none of str, bytes, int, float");
+    return outcome ? -1 : 0;
+}
+
+int commands_add(Commands *commands, PyObject *const *words, Py_ssize_t count, PyObject *at) {
+    size_t before = commands->length;
+    if (reserve(commands, LONGEST_HEAD)) return -1;
+    head(commands, '*', (size_t)count);
+    for (Py_ssize_t number = 0; number < count; number++) {
+        if (pack_argument(commands, words[0], number, words[number])) {
+            commands->length = before;
+            return -1;
+        }
+    }
+    PyObject *pair = PyTuple_Pack(2, words[0], at);
+    int failed = pair ? PyList_Append(commands->pending, pair) : -1;
+    Py_XDECREF(pair);
+    if (failed) {
+        commands->length = before;
+        return -1;
+    }
+    commands->unsent++;
+    return 0;
+}
+
+/* -- Commands ---------------------------------------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(add_doc, "add(command, args, at, /)\n--\n\nAdd a command, called at `at`; returns how many are to be sent.");
+
+static PyObject *add(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    if (count != 3 || !PyTuple_Check(args[1])) {
+        return PyErr_Format(PyExc_TypeError, "add() takes a command, a tuple and a place");
+    }
+    Py_ssize_t size = PyTuple_Size(args[1]);
+    PyObject **words = PyMem_Malloc((size_t)(size + 1) * sizeof *words);
+    if (!words) return PyErr_NoMemory();
+    words[0] = args[0];
+    for (Py_ssize_t index = 0; index < size; index++) words[index + 1] = PyTuple_GetItem(args[1], index);
+    int failed = commands_add((Commands *)self, words, size + 1, args[2]);
+    PyMem_Free(words);
+    return failed ? NULL : PyLong_FromSsize_t(((Commands *)self)->unsent);
+}
+
+PyDoc_STRVAR(take_doc, "take()\n--\n\nThe commands that were added since the last call, to be sent now.");
+
+static PyObject *take(PyObject *self, PyObject *unused) {
+    (void)unused;
+    Commands *commands = (Commands *)self;
+    PyObject *found = PyBytes_FromStringAndSize(commands->bytes, (Py_ssize_t)commands->length);
+    if (!found) return NULL;
+    commands->length = 0;
+    commands->unsent = 0;
+    return found;
+}
+
+static PyObject *get_unsent(PyObject *self, void *unused) {
+    (void)unused;
+    return PyLong_FromSsize_t(((Commands *)self)->unsent);
+}
+
+static PyObject *get_pending(PyObject *self, void *unused) {
+    (void)unused;
+    Py_INCREF(((Commands *)self)->pending);
+    return ((Commands *)self)->pending;
+}
+
+static int set_sites(PyObject *self, PyObject *sites, void *unused) {
+    (void)unused;
+    if (sites == Py_None) sites = NULL;
+    if (sites && !PyObject_TypeCheck(sites, sites_type)) {
+        PyErr_SetString(PyExc_TypeError, "sites are Sites, or None");
+        return -1;
+    }
+    PyObject *before = ((Commands *)self)->sites;
+    Py_XINCREF(sites);
+    ((Commands *)self)->sites = sites;
+    Py_XDECREF(before);
+    return 0;
+}
+
+static PyObject *commands_make(PyTypeObject *type, PyObject *args, PyObject *named) {
+    PyObject *accepted;
+    if (named && PyDict_Size(named)) return PyErr_Format(PyExc_TypeError, "Commands() takes no keyword arguments");
+    if (!PyArg_ParseTuple(args, "O", &accepted)) return NULL;
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Commands *commands = (Commands *)alloc(type, 0);
+    if (!commands) return NULL;
+    Py_INCREF(accepted);
+    commands->accepted = accepted;
+    commands->pending = PyList_New(0);
+    if (!commands->pending) {
+        Py_DECREF(commands);
+        return NULL;
+    }
+    return (PyObject *)commands;
+}
+
+static int commands_traverse(PyObject *self, visitproc visit, void *arg) {
+    Commands *commands = (Commands *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(commands->pending);
+    Py_VISIT(commands->accepted);
+    Py_VISIT(commands->sites);
+    return 0;
+}
+
+static int commands_clear(PyObject *self) {
+    Commands *commands = (Commands *)self;
+    Py_CLEAR(commands->pending);
+    Py_CLEAR(commands->accepted);
+    Py_CLEAR(commands->sites);
+    return 0;
+}
+
+static void commands_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    commands_clear(self);
+    free(((Commands *)self)->bytes);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef commands_methods[] = {
+    {"add", (PyCFunction)(void (*)(void))add, METH_FASTCALL, add_doc},
+    {"take", take, METH_NOARGS, take_doc},
+    {0},
+};
+
+static PyGetSetDef commands_attributes[] = {
+    {"unsent", get_unsent, NULL, "How many commands have been added since the last `take`.", NULL},
+    {"pending", get_pending, NULL, "The list of (command, place); whoever reads the replies empties it.", NULL},
+    {"sites", NULL, set_sites, "The calls that `execute` puts off, or None.", NULL},
+    {0},
+};
+
+static PyType_Slot commands_slots[] = {
+    {Py_tp_doc, "Commands(accepted, /)\n--\n\nCommands that are sent later.\n\naccepted: called with command, number and "
+                "value of an argument that is none of str, bytes, int, float."},
+    {Py_tp_new, commands_make},
+    {Py_tp_traverse, commands_traverse},
+    {Py_tp_clear, commands_clear},
+    {Py_tp_dealloc, commands_dealloc},
+    {Py_tp_methods, commands_methods},
+    {Py_tp_getset, commands_attributes},
+    {0},
+};
+
+static PyType_Spec commands_spec = {
+    .name = "_geartrain_records.Commands",
+    .basicsize = sizeof(Commands),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = commands_slots,
+};
+
+int commands_ready(PyObject *module) {
+    commands_type = (PyTypeObject *)PyType_FromSpec(&commands_spec);
+    return commands_type ? PyModule_AddObjectRef(module, "Commands", (PyObject *)commands_type) : -1;
+}
