@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import Any, Literal
 
@@ -96,7 +95,7 @@ def implement(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 if extension is not None:
-    extension.prepare(partial(implement(extension.execute), execute), SEND_AT)
+    extension.prepare(implement(extension.execute), SEND_AT)
 
 
 class Atomic:
