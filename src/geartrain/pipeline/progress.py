@@ -32,6 +32,11 @@ class Progress:
         """There was progress; also what asyncio calls when a task is done."""
         self.count += 1
 
+    def late(self, slack: float) -> None:
+        """Others do a part of it: from now on what they do is heard of so many seconds late, at the most."""
+        self.slack = slack
+        self.count += 1
+
     def past(self, items: Iterable[T]) -> Iterator[T]:
         """The same items; each is progress."""
         for item in items:

@@ -70,6 +70,9 @@ class Delegation:
     """
 
     def __init__(self, link: Access, job: Job, by_value: Iterable[ModuleType], environment: str = "") -> None:
+        progress = watched()
+        if progress is not None:
+            progress.late(SLACK)
         self._tasks = keys.run_tasks(PYTHON, environment)
         self.run = secrets.token_hex(8)
         try:
@@ -136,7 +139,6 @@ class _Waiting:
         self._claim: str | None = None  # what the worker said last
         self._progress = watched()
         if self._progress is not None:
-            self._progress.slack = SLACK
             self._progress.moved()
 
     def reply(self) -> tuple[Reply, bytes]:

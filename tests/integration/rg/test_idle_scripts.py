@@ -201,7 +201,7 @@ def workers(shared, r, start_worker):
 
 def test_a_part_that_stands_still_in_a_worker_is_aborted(r, workers):
     """With the whole execution: the signs of life of the worker do not count."""
-    allow(r, 500)
+    allow(r, 800)
     began = time.monotonic()
     assert execute(r, STOPS_IN_A_WORKER + "GB().map(f).map(lambda x: x['key']).run('k:*')") == ABORTED
     assert time.monotonic() < began + 20
@@ -232,7 +232,7 @@ def test_a_part_that_stands_still_on_a_cluster_is_aborted(make_cluster, start_wo
     start_worker(cluster.url)
     with client(cluster.nodes[0]) as r:
         wait_until_served(r)
-        allow_on(cluster, 500)
+        allow_on(cluster, 800)
         script = (
             "import os, time\nmine = os.getpid()\n"
             "GB('ShardsIDReader').foreach(lambda x: time.sleep(0 if os.getpid() == mine else 20)).run()"

@@ -82,8 +82,7 @@ def test_progress_is_reported_where_there_is_some():
     reporter.start()
     progress.moved()
     assert said.get(timeout=10) == Moved(0.0)
-    progress.slack = 1.5
-    progress.moved()
+    progress.late(1.5)
     assert said.get(timeout=10) == Moved(1.5)
     reporter.end()
     assert said.empty()
