@@ -17,7 +17,7 @@ typedef enum { TEXT, NUMBER } Kind;
 typedef struct {
     const char *name;
     Kind kind;
-    int has_effect;
+    int is_heeded;
 } Foreign;
 
 static const Foreign FOREIGN[] = {
@@ -29,7 +29,7 @@ static const Foreign FOREIGN[] = {
     {"ExecutionMaxIdleTime", NUMBER, 1},
     {"PythonInstallReqMaxIdleTime", NUMBER, 1},
     {"SendMsgRetries", NUMBER, 0},
-    {"Plugin", TEXT, 0},
+    {"Plugin", TEXT, 1},
     {"PythonInstallationDir", TEXT, 0},
     {"CreateVenv", NUMBER, 0},
     {"DownloadDeps", NUMBER, 0},
@@ -127,8 +127,9 @@ static void read_foreign(Reading *reading, const Foreign *option, RedisModuleStr
         RM_Log(reading->ctx, "warning", "geartrain: option %s is '%.60s', which is no number: its default is used",
                option->name, bytes);
     } else {
-        if (!option->has_effect) {
-            RM_Log(reading->ctx, "notice", "geartrain: option %s of RedisGears does nothing here", option->name);
+        if (!option->is_heeded) {
+            RM_Log(reading->ctx, "notice", "geartrain: option %s of RedisGears is ignored: it means nothing here",
+                   option->name);
         }
         text_replace(&given[option - FOREIGN], text_of(bytes, length));
     }
@@ -162,6 +163,18 @@ static int is_given(const char *name) {
     return given[foreign_named(name, strlen(name)) - FOREIGN].bytes != NULL;
 }
 
+/* Plugin stands for the dialect, unless that is said. */
+static void heed_plugin(const Reading *reading) {
+    if (!is_given("Plugin")) return;
+    if (reading->dialect_given) {
+        RM_Log(reading->ctx, "notice", "geartrain: option Plugin of RedisGears is ignored: option dialect is given");
+        return;
+    }
+    reading->options->redisgears = 1;
+    RM_Log(reading->ctx, "notice",
+           "geartrain: option Plugin of RedisGears selects the dialect redisgears-1.2; the plugin is not loaded");
+}
+
 int options_read(RedisModuleCtx *ctx, RedisModuleString **argv, int argc, Options *options) {
     *options = (Options){.timeout_ms = DEFAULT_TIMEOUT_MS};
     Reading reading = {.ctx = ctx, .argv = argv, .argc = argc, .options = options};
@@ -170,7 +183,7 @@ int options_read(RedisModuleCtx *ctx, RedisModuleString **argv, int argc, Option
         if (words == 0) return REDISMODULE_ERR;
         at += words;
     }
-    if (!reading.dialect_given) options->redisgears = is_given("Plugin");
+    heed_plugin(&reading);
     if (!options->workers_given) options->workers = options->redisgears ? 1 : 0;
     options->workers_on_demand = !options->workers_given;
     is_redisgears = options->redisgears;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,11 @@ from geartrain.client import Client
 from geartrain.registry.code import PYTHON
 from geartrain.server.configuration import free_port
 from geartrain.wire import Endpoint, Link
+from support.hooks import information
 from support.processes import run_cli
 from support.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
 
 STREAM = "GB('StreamReader').foreach(lambda x: x).register('orders:*', name='stream')"
 KEYS = "GB('KeysReader').foreach(lambda x: x).register('key:*', name='keys')"
@@ -230,6 +234,81 @@ def test_a_user_who_may_not_ask_for_hooks_is_told_the_rule(module_server):
     document = doctor(module_server.url.replace("redis://", "redis://alice:secret@"))[1]
     ((result, _, fix),) = found(document, "module")
     assert (result, fix) == ("warning", "ACL SETUSER alice +geartrain.hook")
+
+
+CALLED = [
+    ("CommandReader", "trigger='t'"),
+    ("CommandReader", "hook='get'"),
+    ("KeysReader", "'key:*', commands=['set']"),
+]
+
+RESTRICTED = ("on", ">secret", "+@all", "~*", "&*")
+
+
+@pytest.fixture
+def restrict(module_server):
+    """`restrict(*rules)`: the URL, for a user who may do all but that, of a server with the module."""
+
+    def make(*rules):
+        with Link(Endpoint(module_server.url)) as link:
+            link.call("ACL", "SETUSER", "alice", "reset", *RESTRICTED, *rules)
+        return module_server.url.replace("redis://", "redis://alice:secret@")
+
+    return make
+
+
+def test_the_modules_commands_that_a_user_is_refused_are_named(module_server, restrict):
+    """A warning, as long as nothing is registered that workers are called for; what is to be typed is enough."""
+    url = restrict("-geartrain.serve", "-geartrain.answer", "-geartrain.unhooked", "-geartrain.link")
+    code, document = doctor(url)
+    assert code == 0
+    ((result, message, fix),) = [item for item in found(document, "permissions") if item[0] != "ok"]
+    assert result == "warning"
+    assert "user 'alice' is refused geartrain.serve, geartrain.answer, geartrain.link, geartrain.unhooked:" in message
+    assert fix == "ACL SETUSER alice +geartrain.serve +geartrain.answer +geartrain.link +geartrain.unhooked"
+    with Link(Endpoint(module_server.url)) as link:
+        link.call(*fix.split())
+    assert [item[0] for item in found(doctor(url)[1], "permissions")] == ["ok"]
+
+
+@pytest.mark.parametrize("command", ["config", "serve", "answer", "return", "call", "next", "unhooked", "link", "hook"])
+def test_each_command_of_the_module_is_tried(restrict, command):
+    """With nothing else."""
+    fixes = [item["fix"] for item in doctor(restrict(f"-geartrain.{command}"))[1]["checks"]]
+    assert f"ACL SETUSER alice +geartrain.{command}" in fixes
+
+
+@pytest.mark.parametrize(("reader", "arguments"), CALLED)
+def test_they_matter_where_workers_are_called(module_server, restrict, reader, arguments):
+    """For triggers, hooks, and clients that wait for key events."""
+    submit(module_server.url, f"GB('{reader}').map(lambda x: x).register({arguments})")
+    url = restrict("-geartrain.serve")
+    code, document = doctor(url)
+    assert code == 1
+    assert ("failed", "ACL SETUSER alice +geartrain.serve") in [
+        (result, fix) for result, _, fix in found(document, "permissions")
+    ]
+
+
+def test_a_user_by_the_documents_may_do_all_with_the_module(module_server):
+    """Those that tell how it is installed."""
+    text = (ROOT / "docs" / "howto" / "install-the-module.md").read_text()
+    (rule,) = (line for line in text.splitlines() if line.startswith("user geartrain "))
+    words = rule.replace(">PASSWORD", ">secret").split()[1:]
+    with Link(Endpoint(module_server.url)) as link:
+        link.call("ACL", "SETUSER", *words)
+    submit(module_server.url, STREAM)
+    document = doctor(module_server.url.replace("redis://", "redis://geartrain:secret@"))[1]
+    assert [item for item in found(document, "permissions") if item[0] != "ok"] == []
+
+
+def test_trying_the_modules_commands_does_nothing(module_server):
+    """Nobody serves, waits, or is left out of hooks."""
+    with Link(Endpoint(module_server.url)) as link:
+        before = information(link, "geartrain")
+        assert doctor(module_server.url)[0] == 0
+        after = information(link, "geartrain")
+    assert {name: value for name, value in after.items() if before[name] != value} == {}
 
 
 @pytest.mark.servers("valkey-9.1")

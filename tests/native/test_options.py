@@ -58,7 +58,7 @@ def test_without_arguments_the_dialect_is_geartrains(load):
 
 
 def test_a_configuration_of_redisgears_is_taken_as_it_is(load):
-    """In any letter case; told by the documented names; what does nothing here has a line in the log."""
+    """In any letter case; told by the documented names; what is ignored has a line in the log, and so has Plugin."""
     server, link = load(f"workers 0 {GEARS}")
     assert config(link) == {
         "dialect": "redisgears-1.2",
@@ -78,8 +78,11 @@ def test_a_configuration_of_redisgears_is_taken_as_it_is(load):
         "DependenciesSha256": "abc",
     }
     lines = log(server)
-    for name in ("Plugin", "CreateVenv", "PythonInstallationDir", "DownloadDeps", "SendMsgRetries", "DependenciesUrl"):
-        assert any(f"option {name} of RedisGears does nothing here" in line for line in lines)
+    ignored = ("CreateVenv", "PythonInstallationDir", "DownloadDeps", "SendMsgRetries", "DependenciesUrl")
+    for name in (*ignored, "DependenciesSha256"):
+        assert any(f"option {name} of RedisGears is ignored: it means nothing here" in line for line in lines)
+    assert any("option Plugin of RedisGears selects the dialect redisgears-1.2" in line for line in lines)
+    assert not any("Plugin of RedisGears is ignored" in line for line in lines)
     assert not any("MaxExecutions" in line for line in lines)
 
 
@@ -96,10 +99,12 @@ def test_a_configuration_of_redisgears_is_taken_as_it_is(load):
     ],
 )
 def test_plugin_means_the_dialect_unless_it_is_said(load, arguments, dialect, workers):
-    """With RedisGears' dialect a worker is kept unless `workers` says how many."""
-    _, link = load(f"{arguments} python {sys.executable}")
+    """With RedisGears' dialect a worker is kept unless `workers` says how many. The log says which of both it was."""
+    server, link = load(f"{arguments} python {sys.executable}")
     assert config(link)["dialect"] == dialect
     assert information(link, "geartrain")["geartrain_workers_wanted"] == workers
+    said = "is ignored: option dialect is given" if "dialect geartrain" in arguments else "selects the dialect"
+    assert any(f"option Plugin of RedisGears {said}" in line for line in log(server)) == ("Plugin" in arguments)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ class _Report:
         streams, keys_readers = (held.streams, held.keys_readers) if held else ((), 0)
         clustered = bool(nodes.shards)
         may = permissions.check_permissions
-        yield from on_each(each, lambda node: may(node.link, streams, keys_readers, clustered=clustered))
+        called = held is not None and held.called
+        yield from on_each(each, lambda node: may(node.link, streams, keys_readers, clustered=clustered, called=called))
         yield from on_each(each, lambda node: server.check_notifications(node.link, node.seen, keys_readers))
         yield from server.check_clock([(node.name, node.link) for node in each])
         yield from on_each(each, lambda node: server.check_persistence(node.seen))

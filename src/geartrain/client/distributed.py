@@ -37,6 +37,7 @@ from geartrain.pipeline import (
     marked_steps,
     may_leave_something,
     noticed,
+    watched,
 )
 from geartrain.readers import FIELDS, Layout, Portion, cursors_at, portions, reads_one_key
 from geartrain.registry.code import PYTHON
@@ -125,7 +126,7 @@ class Distributed:
     def _job(self, request: RunRequest, fields: frozenset[str]) -> Job:
         # What a step has put off may be refused later, and the error names the record.
         lent = borrows(request.steps) and not marked_steps(request.steps, EXECUTES)
-        return Job(request, self._dialect, fields, lent)
+        return Job(request, self._dialect, fields, lent, watched=watched() is not None)
 
     def _helpers(self, link: Access) -> int:
         """How many workers there are that could help."""

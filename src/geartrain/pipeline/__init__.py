@@ -8,6 +8,7 @@ from geartrain.pipeline.context import NO_RECORD, Context
 from geartrain.pipeline.futures import Future, Running
 from geartrain.pipeline.mentions import marked_steps
 from geartrain.pipeline.parts import Parts, counting, cut, keeps_shards_whole
+from geartrain.pipeline.progress import Progress, watched, watching
 from geartrain.pipeline.sharing import may_leave_something
 from geartrain.pipeline.tailcalls import tail_calls
 from geartrain.pipeline.usage import borrows, noticed
@@ -19,6 +20,7 @@ __all__ = [
     "Future",
     "Parts",
     "Pipeline",
+    "Progress",
     "RecordError",
     "Running",
     "borrows",
@@ -30,4 +32,6 @@ __all__ = [
     "may_leave_something",
     "noticed",
     "tail_calls",
+    "watched",
+    "watching",
 ]

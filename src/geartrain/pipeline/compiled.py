@@ -13,8 +13,9 @@ from geartrain.pipeline.collected import Collected, RecordError
 from geartrain.pipeline.concurrent import RecordFailed
 from geartrain.pipeline.context import NO_RECORD, Context
 from geartrain.pipeline.describe import PIPELINE_FILE, record_text, step_text, user_trace
-from geartrain.pipeline.generate import HELPERS, NAME, generate
+from geartrain.pipeline.generate import HELPERS, NAME, generate, watched_helpers
 from geartrain.pipeline.mentions import marked_steps
+from geartrain.pipeline.progress import Progress
 from geartrain.pipeline.source import Place
 from geartrain.pipeline.tailcalls import first_placed, own_functions, tail_calls
 
@@ -153,6 +154,7 @@ def compile_pipeline(
     dialect: Dialect = Dialect.GEARTRAIN,
     convert: bool = False,
     collects: bool = True,
+    progress: Progress | None = None,
 ) -> Pipeline:
     """Compile steps to one callable over a batch.
 
@@ -167,6 +169,7 @@ def compile_pipeline(
             step may return what is awaited, and some steps differ (`geartrain.pipeline.oldbarriers`).
         convert: a last step makes the results their `str`.
         collects: False: also in redisgears-1.2 what a step raises ends the pipeline, and is raised by it.
+        progress: where it is told; None: nobody asks.
     """
     steps = (*steps, Step(Kind.MAP, (str,))) if convert else tuple(steps)
     old = dialect is Dialect.REDISGEARS_1_2
@@ -176,9 +179,11 @@ def compile_pipeline(
     own = own_functions(steps, targets, since=since)
     marked = marked_steps(steps, targets)
     text, source = generate(
-        own, discard=discard, marked=marked, single=single, old=old, guarded=collects, placed=placed
-    )
-    namespace = {**HELPERS, **source.bindings}
+        own, discard=discard, marked=marked, single=single, old=old, guarded=collects, placed=placed,
+        watched=progress is not None,
+    )  # fmt: skip
+    helpers = HELPERS if progress is None else watched_helpers(progress)
+    namespace = {**helpers, **source.bindings}
     exec(compile(text, PIPELINE_FILE, "exec"), namespace)  # noqa: S102  # our own text: names and numbers only
     calls = tail_calls(own, targets, since=since)
     return Pipeline(steps, text, namespace[NAME], source.places, calls, collects=collects)

@@ -18,17 +18,25 @@ class RecordFailed(Exception):
         super().__init__("a record's coroutine raised")
 
 
-async def concurrently(function: Callable[[Any], Coroutine[Any, Any, Any]], records: Sequence[Any]) -> list[Any]:
+async def concurrently(
+    function: Callable[[Any], Coroutine[Any, Any, Any]],
+    records: Sequence[Any],
+    done: Callable[[asyncio.Future[Any]], object] | None = None,
+) -> list[Any]:
     """Await `function(record)` for all records at the same time; returns the results in the records' order.
 
     When one raises, the others are cancelled and awaited: none is left running behind. What is then raised is the
-    failure of the first record, in the records' order, among those that had failed by themselves.
+    failure of the first record, in the records' order, among those that had failed by themselves. `done` is called for
+    each that has ended.
 
     Raises:
         RecordFailed: a coroutine raised.
         ServerUnavailable: a coroutine raised that, or something that is no Exception: it is passed on as it is.
     """
     tasks = [asyncio.ensure_future(_one(function, record)) for record in records]
+    if done is not None:
+        for task in tasks:
+            task.add_done_callback(done)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for record, task in zip(records, tasks, strict=True):

@@ -36,6 +36,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from geartrain.builder.steps import Kind, Step
@@ -44,6 +45,7 @@ from geartrain.pipeline.concurrent import concurrently
 from geartrain.pipeline.context import NO_RECORD
 from geartrain.pipeline.futures import AWAITED
 from geartrain.pipeline.operators import combined, flattened, kept, newcomer, pairs, raise_it, reduced, zero_maker
+from geartrain.pipeline.progress import Progress
 from geartrain.pipeline.source import Place, Source
 from geartrain.pipeline.stages import Numbered, Stage, stages
 
@@ -54,6 +56,17 @@ HELPERS: Mapping[str, Any] = {
     for function in (combined, concurrently, defaultdict, flattened, kept, newcomer, pairs, reduced)
 } | {"NO_RECORD": NO_RECORD, "awaited": AWAITED, "failed": raise_it}
 """The globals of generated code."""
+
+
+def watched_helpers(progress: Progress) -> Mapping[str, Any]:
+    """The globals of generated code that tells its progress: loops go over `past(...)`."""
+    return {
+        **HELPERS,
+        "past": progress.past,
+        "combined": partial(combined, past=progress.past),
+        "concurrently": partial(concurrently, done=progress.moved),
+        "reduced": partial(reduced, past=progress.past),
+    }
 
 
 _EXCEPT = "except (Exception, GeneratorExit) as error:"
@@ -71,6 +84,7 @@ def generate(
     old: bool = False,
     guarded: bool = False,
     placed: int | None = None,
+    watched: bool = False,
 ) -> tuple[str, Source]:
     """The text of a function `pipeline(records, context)`, and its source with places and bindings.
 
@@ -83,8 +97,9 @@ def generate(
         guarded: a record that fails is told to `failed`, of `pipeline(records, context, failed)`, and the others go on.
         placed: the number of the first step from which on each record gives just one result, the next one of all;
             `context.at` is told which. None: there is no such step.
+        watched: each loop tells its progress (`watched_helpers`).
     """
-    writer = _Writer(discard=discard or single, marked=marked, old=old, guarded=guarded, placed=placed)
+    writer = _Writer(discard=discard or single, marked=marked, old=old, guarded=guarded, placed=placed, watched=watched)
     given = incoming = "record" if single else "records"
     for stage in stages(steps, old=old):
         incoming = writer.stage(stage, incoming)
@@ -102,8 +117,11 @@ class _Loop:
 
 
 class _Writer:
-    def __init__(self, *, discard: bool, marked: Collection[int], old: bool, guarded: bool, placed: int | None) -> None:
+    def __init__(
+        self, *, discard: bool, marked: Collection[int], old: bool, guarded: bool, placed: int | None, watched: bool
+    ) -> None:
         self.source = Source()
+        self._past = "past" if watched else ""
         self._discard = discard
         self._marked = marked
         self._old = old
@@ -124,7 +142,7 @@ class _Writer:
             incoming = "(record,)"
         if stage.barrier is None and not stage.passing and (incoming != "records" or self._discard):
             if incoming == "records":
-                self.source.line("for _ in records: pass")
+                self.source.line(f"for _ in {self._past}(records): pass")
             return incoming
         names = self._names(stage)
         for numbered in stage.passing:
@@ -165,9 +183,9 @@ class _Writer:
         """What stands for the placeholders of a barrier's templates."""
         if stage.ending is None:
             self._gathers += 1
-            return {"n": f"x{self._gathers}"}
+            return {"n": f"x{self._gathers}", "past": self._past}
         number, step = stage.ending
-        names = {"n": str(number), "reverse": repr(step.options.get("reverse"))}
+        names = {"n": str(number), "past": self._past, "reverse": repr(step.options.get("reverse"))}
         names |= {f"f{index}": self._function(stage.ending, index) for index in range(len(step.functions))}
         if "zero" in step.options:
             names["zero"] = self.source.bind(f"zero{number}", zero_maker(step.options["zero"]))
@@ -203,7 +221,8 @@ class _Writer:
     def _enter(self, iterable: str, place: Place | None = None) -> None:
         self._records += 1
         self._record = f"r{self._records}"
-        self.source.open(f"for {self._record} in {iterable}:", place)
+        through = f"past({iterable})" if self._past else iterable
+        self.source.open(f"for {self._record} in {through}:", place)
         self._loops.append(_Loop(self.source.depth))
         if self._guarded:
             self.source.open("try:")

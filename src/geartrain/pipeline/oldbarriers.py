@@ -8,6 +8,7 @@ They differ from those in `barriers`:
 * what raises behind the loop costs its group alone, or where there are no groups the step's results.
 
 `{awaited}` and `{wait}` are the types that are awaited and what awaits; an accumulator changes only when that is done.
+`{past}` is what tells the progress of a loop, or nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from geartrain.pipeline.barriers import BARRIERS, JOINING, PARTIAL, Barrier
 _SETTLED = "if type(v{n}) in awaited: v{n} = context.wait(v{n})"
 _START = "(g{n}[k{n}] if k{n} in g{n} else {zero}())"
 _OUT = "out{n} = []"
-_EACH_GROUP = "for k{n}, v{n} in g{n}.items():"
+_EACH_GROUP = "for k{n}, v{n} in {past}(g{n}.items()):"
 _FAILED = " except (Exception, GeneratorExit) as error: failed(error)"
 _GIVE = "  out{n}.append({{'key': k{n}, 'value': v{n}}})"
 _ITEMS = ("out{n} = list(g{n}.items())",)

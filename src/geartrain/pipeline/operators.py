@@ -21,16 +21,21 @@ def pairs(groups: Mapping[Any, Any]) -> list[dict[str, Any]]:
     return [{"key": key, "value": value} for key, value in groups.items()]
 
 
-def reduced(groups: Mapping[Any, list[Any]], reducer: Callable[[Any, list[Any]], Any]) -> list[dict[str, Any]]:
-    """Each group's records, reduced."""
-    return [{"key": key, "value": reducer(key, records)} for key, records in groups.items()]
+def reduced(
+    groups: Mapping[Any, list[Any]], reducer: Callable[[Any, list[Any]], Any], past: Callable[[Any], Any] = iter
+) -> list[dict[str, Any]]:
+    """Each group's records, reduced; `past` tells the progress (`Progress.past`)."""
+    return [{"key": key, "value": reducer(key, records)} for key, records in past(groups.items())]
 
 
 def combined(
-    groups: Mapping[Any, Any], zero: Callable[[], Any], combine: Callable[[Any, Any], Any]
+    groups: Mapping[Any, Any],
+    zero: Callable[[], Any],
+    combine: Callable[[Any, Any], Any],
+    past: Callable[[Any], Any] = iter,
 ) -> list[dict[str, Any]]:
-    """Each group's one part, combined as the parts of several shards would be."""
-    return [{"key": key, "value": combine(zero(), part)} for key, part in groups.items()]
+    """Each group's one part, combined as the parts of several shards would be; `past` as in `reduced`."""
+    return [{"key": key, "value": combine(zero(), part)} for key, part in past(groups.items())]
 
 
 def raise_it(error: BaseException) -> NoReturn:

@@ -85,8 +85,8 @@ def _pages(node: Link, walk: Scan, plan: Plan) -> Iterator[Records]:
             packed, count = plan.packed(page)
             node.send(packed + pack(more) if more else packed)
             under_way = True
-            if ready:
-                yield ready
+            # Empty ones too: they are progress.
+            yield ready
             replies = node.replies(count + bool(more))
             under_way = False
             following = replies.pop() if more else None

@@ -102,6 +102,11 @@ class Config:
             return option.default if value is None else value
         return gearsconfig.number(value, option.default)
 
+    def set_number(self, name: str) -> int:
+        """The value of a setting that is a number; 0 where it was not set, whatever its default is said to be."""
+        option = _BY_NAME[name.lower()]
+        return gearsconfig.number(self._stored.get(option.name, self._given.get(name.lower())), 0)
+
     def number(self, name: str) -> int:
         """The value of a setting that is a number."""
         value = self[name]

@@ -2,6 +2,7 @@
 
     main thread      a task -> the script, then its execution -> the answer
     control thread   takes tasks and orders from the service, and ends this process when the service has ended
+    progress thread  says that the execution goes on, where that is asked (`geartrain.rg.idle`)
 
 An abort is a signal to the main thread; its handler raises `Aborted`, which ends what waits (`time.sleep`, a socket).
 """
@@ -24,10 +25,12 @@ from geartrain.builder import Step
 from geartrain.client import Client, Outcome
 from geartrain.config import URL_VARIABLE, Dialect
 from geartrain.errors import Aborted, GeartrainError, ScriptError, message_of
+from geartrain.pipeline import Progress, watching
 from geartrain.registry import profiles
 from geartrain.registry.executions import Executions, Kept, State, Yield, plan_of
 from geartrain.resp3 import Error, Status, encode, encode_array
-from geartrain.rg.messages import ABORTED, FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
+from geartrain.rg.idle import Reporter
+from geartrain.rg.messages import ABORTED, FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Ended, Task
 from geartrain.runtime import names
 from geartrain.wire import ClusterLink, access
 
@@ -64,10 +67,15 @@ class Executor:
         self._client = Client(url)
         self._executions = Executions(access(self._client.endpoint, "geartrain:rg:executor"))
         self._connection = connection
+        # The main thread takes it where it cannot be interrupted only: an exception must not leave half of a message.
+        self._sending = threading.Lock()
+        self._reporter: Reporter | None = None
         self._tasks: SimpleQueue[Task] = SimpleQueue()
         # The execution that may be ended now, and the one that is to be: the handler raises where they are the same.
+        # `_over` is the last one that has ended, for aborts that come too late.
         self._running = ""
         self._wanted = ""
+        self._over = ""
         self._again = 0.0
 
     def run(self) -> None:
@@ -81,30 +89,41 @@ class Executor:
             self.send(Done())
 
     def send(self, message: Any) -> None:
-        """Tell the service something; for the main thread."""
+        """Tell the service something; in the main thread, not between `begins` and `ends`."""
         try:
-            self._connection.send(message)
+            with self._sending:
+                self._connection.send(message)
         except OSError:
             # The service has gone, and so do we.
             os._exit(1)
 
-    def begins(self, execution: str, *, answer: bool) -> None:
+    def begins(self, execution: str, *, answer: bool, reporter: Reporter | None = None) -> None:
         """The task's execution has an id now: from here to `ends` it may be aborted, which raises Aborted.
 
         Args:
             execution: the id.
             answer: whether the client is answered with it now.
+            reporter: tells its progress; None: nobody asks.
         """
         self.send(Begun(execution))
         if answer:
             self.send(Answer(encode(execution)))
+        self._reporter = reporter
+        if reporter is not None:
+            reporter.start()
         self._running = execution
         self._interrupt()
 
     def ends(self) -> None:
         """Nothing is to be aborted any more."""
+        if self._running:
+            self._over = self._running
         self._running = self._wanted = ""
         self._again = 0.0
+        reporter, self._reporter = self._reporter, None
+        if reporter is not None:
+            reporter.end()
+            self.send(Ended())
 
     def _interrupt(self, _number: int = 0, _frame: FrameType | None = None) -> None:
         now = time.monotonic()
@@ -130,7 +149,7 @@ class Executor:
         One signal may come to nothing: where the main thread has given up the interpreter for a system call, which is
         just when we get it, and has not entered that call yet.
         """
-        while self._wanted == execution:
+        while self._wanted == execution and self._over != execution:
             signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
             time.sleep(_SIGNAL_INTERVAL)
 
@@ -153,11 +172,14 @@ class _Run:
         self._executions.limits = task.limits
         self._kept: Kept | None = None
         self._profile = Profile() if task.profile else None
+        self._progress = Progress() if task.max_idle else None
         self._clock = time.perf_counter()
 
     def run(self) -> bytes | None:
         """Run the script and its execution; the answer, None where it was given before."""
         outcome, error = self._outcome()
+        # Again: an abort may have come into the first one.
+        self._executor.ends()
         if self._kept is None:
             return encode(Status("OK") if error is None else self._told(error))
         given = self._given(outcome, error)
@@ -180,15 +202,16 @@ class _Run:
                 if not task.blocking and not self._gears:
                     # `run()` executes while the script runs: all of it is the execution.
                     self._begin(())
-                outcome = self._client.execute(
-                    task.source,
-                    session=task.session,
-                    path=_PATH,
-                    dialect=task.dialect,
-                    terms=task.terms,
-                    on_run=lambda request: self._begin(request.steps),
-                    traceback=task.traceback,
-                )
+                with watching(self._progress):
+                    outcome = self._client.execute(
+                        task.source,
+                        session=task.session,
+                        path=_PATH,
+                        dialect=task.dialect,
+                        terms=task.terms,
+                        on_run=lambda request: self._begin(request.steps),
+                        traceback=task.traceback,
+                    )
             finally:
                 if self._profile is not None:
                     self._profile.disable()
@@ -212,7 +235,9 @@ class _Run:
         self._kept = replace(kept, id=self._executions.begin(kept))
         if self._profile is not None:
             self._profile.enable()
-        self._executor.begins(self._kept.id, answer=not self._task.blocking)
+        progress = self._progress
+        reporter = None if progress is None else Reporter(progress, self._task.max_idle, self._executor.send)
+        self._executor.begins(self._kept.id, answer=not self._task.blocking, reporter=reporter)
 
     def _given(self, outcome: Outcome | None, error: BaseException | None) -> Yield:
         """Results and errors."""

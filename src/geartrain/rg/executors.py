@@ -22,7 +22,8 @@ from typing import Any
 
 from geartrain.config import URL_VARIABLE
 from geartrain.environments import python_of
-from geartrain.rg.messages import FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Task
+from geartrain.rg.idle import Watch
+from geartrain.rg.messages import FD_VARIABLE, OWNER_VARIABLE, Abort, Answer, Begun, Done, Ended, Moved, Task
 from geartrain.worker.child import ending
 
 logger = logging.getLogger("geartrain.rg")
@@ -97,16 +98,22 @@ class Executor:
         Raises:
             Died: the process ended; `answer` may have been called.
         """
+        watch = Watch(task.max_idle)
         try:
             self._send(task)
             while True:
-                message = self._receive()
-                if isinstance(message, Begun):
-                    self.execution = message.execution
-                elif isinstance(message, Answer):
-                    answer(message.blob)
-                elif isinstance(message, Done):
-                    return
+                match self._receive(watch):
+                    case Begun(execution):
+                        self.execution = execution
+                        watch.begin()
+                    case Moved(slack):
+                        watch.moved(slack)
+                    case Ended():
+                        watch.end()
+                    case Answer(blob):
+                        answer(blob)
+                    case Done():
+                        return
         except (EOFError, OSError):
             how = ending(self._end())
             raise Died(f"the script's process {how}", self.execution, aborted=self._killed) from None
@@ -144,12 +151,22 @@ class Executor:
         self.kill()
         self._process.wait()
 
-    def _receive(self) -> Any:
-        while not self._connection.poll(_LOOK):
+    def _receive(self, watch: Watch) -> Any:
+        while not self._connection.poll(watch.rest(_LOOK)):
+            if watch.over:
+                watch.end()
+                self._abort_idle(watch.limit)
             # Not left to the end of input: a process that user code forked may hold the socket open.
             if not self.alive and not self._connection.poll():
                 raise EOFError
         return self._connection.recv()
+
+    def _abort_idle(self, limit: float) -> None:
+        """Abort what is executed; in a thread, as this one has to hear that it has ended."""
+        execution = self.execution
+        text = "%s: an execution made no progress for %g s (ExecutionMaxIdleTime) and is aborted"
+        logger.warning(text, execution, limit)
+        threading.Thread(target=self.abort, args=(execution,), name="geartrain-abort", daemon=True).start()
 
     def _send(self, message: Any) -> None:
         with self._lock:

@@ -3,6 +3,8 @@
     service ──Task──> executor           run a script
     service ──Abort──> executor          end the execution of that id, if it runs
     service <──Begun── executor          the task's execution has that id now
+    service <──Moved── executor          the execution goes on; where Task.max_idle asks, a few times a second
+    service <──Ended── executor          there too: nothing of the execution runs any more
     service <──Answer── executor         answer the task's client
     service <──Done── executor           ready for the next task
     service ──end of input──> executor   the service has ended, however it ended: so does the executor
@@ -43,6 +45,7 @@ class Task:
         limits: how many executions are kept.
         pip_idle: seconds that pip may make no progress, where an environment is made.
         profile: what it executes is profiled.
+        max_idle: seconds that its execution may make no progress; 0: for ever.
     """
 
     source: str
@@ -54,6 +57,7 @@ class Task:
     limits: Limits = field(default_factory=Limits)
     pip_idle: float = 30.0
     profile: bool = False
+    max_idle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,22 @@ class Begun:
     """The task's execution has an id."""
 
     execution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """There was progress.
+
+    Attributes:
+        slack: seconds by which the next word of it may come late, as others do a part of the execution.
+    """
+
+    slack: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Nothing of the execution runs any more; its results are kept, and answered, next."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from types import ModuleType
 
 from geartrain import keys
 from geartrain.errors import BadSignature, CodeError
-from geartrain.pipeline import Collected
+from geartrain.pipeline import Collected, watched
 from geartrain.registry.code import PYTHON, SECRET_VARIABLE, dumps, signature
 from geartrain.runs.failures import unpacked
 from geartrain.runs.job import Job, Share, Stopped
-from geartrain.runs.tickets import PATIENCE, RUN_TTL, Reply, Ticket, milliseconds, signed_job
+from geartrain.runs.tickets import PATIENCE, RUN_TTL, SLACK, Reply, Ticket, milliseconds, signed_job
 from geartrain.wire import Access, Argument
 
 _LOOK = 0.25
@@ -70,6 +70,9 @@ class Delegation:
     """
 
     def __init__(self, link: Access, job: Job, by_value: Iterable[ModuleType], environment: str = "") -> None:
+        progress = watched()
+        if progress is not None:
+            progress.late(SLACK)
         self._tasks = keys.run_tasks(PYTHON, environment)
         self.run = secrets.token_hex(8)
         try:
@@ -133,6 +136,10 @@ class _Waiting:
         self._stopped = stopped
         self._begun = self._kept = time.monotonic()
         self._alone: float | None = None  # since when nobody has the ticket, and it is not to be had either
+        self._claim: str | None = None  # what the worker said last
+        self._progress = watched()
+        if self._progress is not None:
+            self._progress.moved()
 
     def reply(self) -> tuple[Reply, bytes]:
         """Kind and content."""
@@ -145,10 +152,11 @@ class _Waiting:
             found = self._link.call("BLPOP", self._ticket.reply, _LOOK)
             if found is None:
                 self._look()
-            elif found[1].startswith("{"):
+                continue
+            self._moved()
+            if found[1].startswith("{"):
                 return _checked(self._ticket, json.loads(found[1]), b"".join(chunks))
-            else:
-                chunks.append(base64.b64decode(found[1]))
+            chunks.append(base64.b64decode(found[1]))
 
     def _keep(self) -> None:
         """Say that somebody waits."""
@@ -162,8 +170,12 @@ class _Waiting:
         now = time.monotonic()
         if now < self._begun + PATIENCE:
             return
-        if self._link.call("EXISTS", keys.run_claim(self._ticket.name)):
+        claim = self._link.call("GET", keys.run_claim(self._ticket.name))
+        if claim is not None:
             self._alone = None
+            if claim != self._claim:
+                self._claim = claim
+                self._moved()
         elif self._withdraw():
             raise NotDone(Why.UNTAKEN)
         elif self._alone is None:
@@ -171,6 +183,10 @@ class _Waiting:
         elif now > self._alone + _GRACE:
             self._link.call("DEL", self._ticket.reply)
             raise NotDone(Why.DIED)
+
+    def _moved(self) -> None:
+        if self._progress is not None:
+            self._progress.moved()
 
     def _withdraw(self) -> bool:
         """Take the ticket back; whether nobody had taken it."""

@@ -12,7 +12,7 @@ from typing import Any
 from geartrain.builder import Reader, RunRequest, Step, hosted
 from geartrain.config import Dialect
 from geartrain.errors import ServerUnavailable
-from geartrain.pipeline import Collected, RecordError, compile_pipeline, counting
+from geartrain.pipeline import Collected, RecordError, compile_pipeline, counting, watched
 from geartrain.readers import FIELDS, Portion, Records, batches
 from geartrain.runs.nested import StepHost
 from geartrain.runtime import EXECUTES, Context, call_sites, collect, enter
@@ -28,12 +28,14 @@ class Job:
         dialect: the record format, and what the steps mean.
         fields: of the records, those that steps may look at, here or where the results meet.
         lent: whether it is certain that no step keeps a record; see `borrows`.
+        watched: whether somebody wants to know of its progress.
     """
 
     request: RunRequest
     dialect: Dialect
     fields: frozenset[str] = FIELDS
     lent: bool = False
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def perform(
 ) -> Collected:
     """Do a job in this thread; its results, when all effects are done, and the errors of single records.
 
-    Only in the dialect redisgears-1.2 there are errors of single records: these are dropped, the others go on.
+    Only in the dialect redisgears-1.2 there are errors of single records: these are dropped, the others go on. Progress
+    is told where this thread is `watched`.
 
     Args:
         job: what to do.
@@ -89,6 +92,9 @@ def perform(
             shard = link.topology.shard_of(share.slot)
         portion = None if share is None else share.portion
         source = batches(job.request, link, job.dialect, shard, portion, job.fields, lent=job.lent)
+        progress = watched()
+        if progress is not None:
+            source = progress.past(source)
         return _through(job, source if stopped is None else paced(source, stopped), context)
 
 
@@ -125,7 +131,7 @@ def through(
     steps: Sequence[Step], source: Iterable[Any], context: Context, dialect: Dialect, *, convert: bool
 ) -> Collected:
     """What the steps make of the records, when all effects are done; `convert`: the results' `str`."""
-    pipeline = compile_pipeline(steps, targets=EXECUTES, dialect=dialect, convert=convert)
+    pipeline = compile_pipeline(steps, targets=EXECUTES, dialect=dialect, convert=convert, progress=watched())
     tail_calls = call_sites(pipeline.tail_calls)
     if pipeline.collects:
         return collect(pipeline, tail_calls, source, context)
@@ -149,10 +155,12 @@ def paced(source: Iterable[Records], stopped: Callable[[], bool]) -> Iterator[Re
     """The same records, in lists that are so short that steps take some milliseconds for each.
 
     Raises:
-        Stopped: `stopped`, asked before each of them, said so.
+        Stopped: `stopped`, asked before each of them, and for each empty page, said so.
     """
     length = 1
     for page in source:
+        if not page and stopped():
+            raise Stopped
         start = 0
         while start < len(page):
             if stopped():

@@ -30,9 +30,9 @@ def give_back(link: Access, ticket: Ticket, environment: str = "") -> None:
     link.call("LPUSH", keys.run_tasks(PYTHON, environment), ticket.to_json())
 
 
-def claim(link: Access, ticket: Ticket, worker: str) -> bool:
-    """Say that a worker is at it; whether anybody still waits for it."""
-    link.call("SET", keys.run_claim(ticket.name), worker, "PX", milliseconds(CLAIM_TTL))
+def claim(link: Access, ticket: Ticket, worker: str, count: int = 0) -> bool:
+    """Say that a worker is at it; whether anybody still waits for it. `count` changes where there is progress."""
+    link.call("SET", keys.run_claim(ticket.name), f"{worker} {count}", "PX", milliseconds(CLAIM_TTL))
     return bool(link.call("EXISTS", keys.run_job(ticket.run)))
 
 

@@ -11,6 +11,7 @@ so that nothing of one that was given up is taken for the next one's.
 
 * Nobody takes the ticket within `PATIENCE`: the client takes it back (`LREM`), and does the job itself.
 * The claim is gone, and there is no reply: the worker died. The client writes another ticket.
+* The claim changes as long as there is progress (`Job.watched`).
 * The client is gone: `run:<run>`, which it keeps alive, expires; the worker sees that, and stops at the next record.
 
 Chunks are base64: the parser decodes text, and bytes that are none cost it a call each. A worker waits while more than
@@ -34,6 +35,9 @@ PATIENCE = 1.0
 CLAIM_TTL = 4.0
 """Seconds after its last sign of life that a worker counts as dead. Shorter: sooner tried again; user code that keeps
 the interpreter busy for that long (one call into C) is taken for a death."""
+
+SLACK = 1.5
+"""Seconds by which the client hears late of a worker's progress, at the most: its signs of life come once a second."""
 
 RUN_TTL = 30.0
 """Seconds that a job outlives its client."""

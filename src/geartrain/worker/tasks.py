@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable, StepError, message_of
+from geartrain.pipeline import Progress, watching
 from geartrain.registry.code import dumps
 from geartrain.runs import Job, Reply, Stopped, Ticket, perform, taking
 from geartrain.runs.failures import packed
@@ -93,7 +94,7 @@ class Tasks:
         stopped = lambda: life.unwanted or self._stopping.is_set()  # noqa: E731 - asked for each record
         life.start()
         try:
-            kind, blob = self._outcome(link, ticket, stopped)
+            kind, blob = self._outcome(link, ticket, stopped, life.progress)
             # Not `stopped`: what is done is not thrown away because this worker ends.
             taking.answer(link, ticket, kind, blob, lambda: life.unwanted)
         except Stopped:
@@ -103,7 +104,9 @@ class Tasks:
             with suppress(GeartrainError):
                 taking.finished(link, ticket)
 
-    def _outcome(self, link: Access, ticket: Ticket, stopped: Callable[[], bool]) -> tuple[Reply, bytes]:
+    def _outcome(
+        self, link: Access, ticket: Ticket, stopped: Callable[[], bool], progress: Progress
+    ) -> tuple[Reply, bytes]:
         """Do the job; what to answer."""
         try:
             job = taking.job_of(link, ticket)
@@ -113,7 +116,8 @@ class Tasks:
             return Reply.REFUSED, str(error).encode()
         if job is None:
             raise Stopped
-        return self._results(job, ticket, stopped)
+        with watching(progress if job.watched else None):
+            return self._results(job, ticket, stopped)
 
     def _results(self, job: Job, ticket: Ticket, stopped: Callable[[], bool]) -> tuple[Reply, bytes]:
         try:
@@ -136,10 +140,12 @@ class _Life:
 
     Attributes:
         unwanted: nobody does.
+        progress: of the job; the signs tell.
     """
 
     def __init__(self, endpoint: Endpoint, ticket: Ticket, worker: str) -> None:
         self.unwanted = False
+        self.progress = Progress()
         self._endpoint = endpoint
         self._ticket = ticket
         self._worker = worker
@@ -159,6 +165,6 @@ class _Life:
         with access(self._endpoint, f"geartrain:tasks:{self._worker}") as link:
             while not self._ended.wait(_SIGN):
                 try:
-                    self.unwanted = not taking.claim(link, self._ticket, self._worker)
+                    self.unwanted = not taking.claim(link, self._ticket, self._worker, self.progress.count)
                 except GeartrainError as error:
                     logger.debug("run() %s: no sign of life: %s", self._ticket.name, error)

@@ -1,4 +1,4 @@
-"""The ACL rule that the documents give holds every command that a worker needs, and `doctor` tries each of them."""
+"""The ACL rules that the documents give hold every command that a worker needs, and `doctor` tries each of them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,27 @@ def tried():
     of_keys = [*permissions._registry(b"k"), *permissions._stream("*", b"s")]
     trials = [*permissions._general(), *permissions._cluster(), *of_keys]
     return {trial.rule.partition("|")[0] for trial in trials}
+
+
+def of_the_module(text):
+    """The names of the server module's commands in a text."""
+    return {name.lower() for name in re.findall(r"geartrain\.[a-z]+", text, re.IGNORECASE)}
+
+
+def test_doctor_tries_the_modules_commands_that_workers_call():
+    """All but two: `doctor` asks GEARTRAIN.HOOK itself, and GEARTRAIN.ATOMIC is for functions that use `atomic()`."""
+    called = re.compile(r"\"(GEARTRAIN\.[A-Z]+)\"")
+    sources = (ROOT / "src" / "geartrain").rglob("*.py")
+    found = {name.lower() for path in sources if "cli" not in path.parts for name in called.findall(path.read_text())}
+    trials = {trial.rule for trial in permissions._module()}
+    assert found - {"geartrain.hook", "geartrain.atomic"} == trials
+
+
+def test_the_documented_rule_for_servers_with_the_module_holds_its_commands():
+    """Those that `doctor` tries, and GEARTRAIN.HOOK."""
+    text = (ROOT / "docs" / "howto" / "install-the-module.md").read_text()
+    (rule,) = (line for line in text.splitlines() if line.startswith("user geartrain "))
+    assert of_the_module(rule) == {trial.rule for trial in permissions._module()} | {"geartrain.hook"}
 
 
 def test_the_documented_rule_holds_what_scripts_call():

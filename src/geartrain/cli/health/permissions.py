@@ -42,7 +42,7 @@ class Trial:
 
 
 def check_permissions(
-    link: Link, streams: Iterable[tuple[str, bytes]], keys_readers: int, *, clustered: bool
+    link: Link, streams: Iterable[tuple[str, bytes]], keys_readers: int, *, clustered: bool, called: bool = False
 ) -> Iterator[Finding]:
     """Try what workers and `register` do.
 
@@ -53,6 +53,7 @@ def check_permissions(
         streams: (pattern, stream or pattern) of each StreamReader registration.
         keys_readers: how many KeysReader registrations there are.
         clustered: whether it is a node of a cluster.
+        called: whether something registered needs that the server module hands out calls.
     """
     user = _user(link)
     scratch = keys.VERSION.replace(b"version", b"doctor:" + secrets.token_hex(4).encode())
@@ -61,18 +62,32 @@ def check_permissions(
     for pattern, stream in streams:
         refused += _refused(link, _stream(pattern, stream))
     if refused:
-        yield _finding(user, refused)
+        yield failed(CHECK, f"user {user!r} is refused {_named(refused)}", _fix(user, refused))
     else:
         yield ok(CHECK, f"user {user!r} may do what a worker does; what steps `execute` is not tried")
+    refused = _refused(link, _module())
+    if refused:
+        text = f"user {user!r} is refused {_named(refused)}: workers need that for RG.* commands, triggers and hooks"
+        yield (failed if called else warning)(CHECK, text, _fix(user, refused))
     yield from _check_channels(link, user, keys_readers)
 
 
-def _finding(user: str, refused: list[Trial]) -> Finding:
-    rules = list(dict.fromkeys(trial.rule for trial in refused))
-    patterns = list(dict.fromkeys(trial.key for trial in refused if trial.key))
-    where = f" on {', '.join(patterns)}" if patterns else ""
-    words = [f"+{rule}" for rule in rules] + [f"~{pattern}" for pattern in patterns]
-    return failed(CHECK, f"user {user!r} is refused {', '.join(rules)}{where}", f"ACL SETUSER {user} {' '.join(words)}")
+def _named(refused: list[Trial]) -> str:
+    patterns = _patterns(refused)
+    return ", ".join(_rules(refused)) + (f" on {', '.join(patterns)}" if patterns else "")
+
+
+def _fix(user: str, refused: list[Trial]) -> str:
+    words = [f"+{rule}" for rule in _rules(refused)] + [f"~{pattern}" for pattern in _patterns(refused)]
+    return f"ACL SETUSER {user} {' '.join(words)}"
+
+
+def _rules(refused: list[Trial]) -> list[str]:
+    return list(dict.fromkeys(trial.rule for trial in refused))
+
+
+def _patterns(refused: list[Trial]) -> list[str]:
+    return list(dict.fromkeys(trial.key for trial in refused if trial.key))
 
 
 def _check_channels(link: Link, user: str, keys_readers: int) -> Iterator[Finding]:
@@ -112,6 +127,15 @@ def _cluster() -> list[Trial]:
         _trial("HELLO"),
         _trial("ASKING"),
     ]
+
+
+def _module() -> list[Trial]:
+    """The server module's commands, with too few words or too many: they do nothing. One without it knows none of them.
+
+    GEARTRAIN.HOOK is tried where the module is looked at.
+    """
+    names = ("config", "serve", "answer", "return", "call", "next", "link")
+    return [*(_trial(f"GEARTRAIN.{name.upper()}") for name in names), _trial("GEARTRAIN.UNHOOKED", "doctor")]
 
 
 def _registry(scratch: bytes) -> list[Trial]:

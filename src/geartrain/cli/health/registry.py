@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from geartrain.builder import Mode, Reader
+from geartrain.builder import KeysArguments, Mode, Reader
 from geartrain.cli.health.finding import Finding, failed, ok, warning
 from geartrain.errors import BadSignature, PythonMismatch, RegistryError
 from geartrain.registry import Parcel, Registration, Session, Status, Store
@@ -40,6 +40,16 @@ class Holdings:
     def keys_readers(self) -> int:
         """How many registrations need key events."""
         return sum(item.reader is Reader.KEYS for item in self.registrations.values())
+
+    @property
+    def called(self) -> bool:
+        """Whether workers are called by commands: for a trigger, a hook, or a client that waits for a key event."""
+        return any(
+            item.reader is Reader.COMMAND
+            or (isinstance(item.arguments, KeysArguments) and bool(item.arguments.commands))
+            for item in self.registrations.values()
+            if item.mode is not Mode.SYNC
+        )
 
 
 def holdings(link: Access) -> Holdings:

@@ -109,6 +109,7 @@ def task_of(call: Call, server: Server) -> Task:
         limits=Limits(config.number("MaxExecutions"), config.number("MaxExecutionsPerRegistration")),
         pip_idle=config.number("PythonInstallReqMaxIdleTime") / 1000,
         profile=bool(config.number("ProfileExecutions")),
+        max_idle=config.set_number("ExecutionMaxIdleTime") / 1000,
     )
 
 
