@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.stats import Gate
+from benchmarks.stats import Gate, ratios
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with what must be known to read it.
+    """Figures.
 
     Attributes:
-        title: what was measured.
-        kind: `gate` or `informational`.
         headers: of the columns; the first column is text, the others are figures.
         rows: of cells.
-        method: how it was measured; Markdown.
-        traps: what could deceive; a Markdown list.
+        title: above it, where a section has several; '' for none.
     """
 
-    title: str
-    kind: str
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
-    method: str = ""
-    traps: str = ""
+    title: str = ""
 
 
 def text(table: Table) -> str:
     """For a terminal."""
     lines = _aligned([table.headers, *table.rows])
     lines.insert(1, "-" * max(map(len, lines)))
-    return "\n".join([f"{table.title} ({table.kind})", "", *(f"  {line}".rstrip() for line in lines), ""])
+    title = [f"{table.title}:", ""] if table.title else []
+    return "\n".join([*title, *(f"  {line}".rstrip() for line in lines), ""])
 
 
 def markdown(table: Table) -> str:
     """For a page."""
     rule = ["---", *["---:"] * (len(table.headers) - 1)]
-    rows = [f"| {' | '.join(row)} |" for row in (table.headers, rule, *table.rows)]
-    parts = [f"## {table.title} ({table.kind})", table.method.strip(), "\n".join(rows)]
-    if table.traps:
-        parts.append(f"Traps:\n\n{table.traps.strip()}")
-    return "\n\n".join(part for part in parts if part) + "\n"
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in (table.headers, rule, *table.rows))
+    return f"{table.title}:\n\n{rows}\n" if table.title else f"{rows}\n"
 
 
 def gates_table(gates: Iterable[Gate]) -> Table:
@@ -55,17 +47,30 @@ def gates_table(gates: Iterable[Gate]) -> Table:
          f"{min(gate.measured):.2f}..{max(gate.measured):.2f}", gate.verdict.value]
         for gate in gates
     ]  # fmt: skip
-    return Table("Gates", "gate", ("what", "required", "median", "min..max", "verdict"), rows)
+    return Table(("what", "required", "median", "min..max", "verdict"), rows)
+
+
+def rates_table(what: str, figures: Mapping[str, Sequence[float]], columns: Mapping[str, str]) -> Table:
+    """Rates of contestants, and their ratios to some of them.
+
+    Args:
+        what: the first column's header: the unit.
+        figures: by contestant, one for each round.
+        columns: contestants that the others are compared with, by what the column is called; those that did not run
+            have no column.
+    """
+    present = {header: figures[name] for header, name in columns.items() if name in figures}
+    rows = [
+        [name, count(median(mine)), f"{count(min(mine))}..{count(max(mine))}",
+         *(f"{median(ratios(mine, other)):.2f}" for other in present.values())]
+        for name, mine in figures.items()
+    ]  # fmt: skip
+    return Table((what, "median", "min..max", *present), rows)
 
 
 def count(value: float) -> str:
-    """A large number for people: three digits that count."""
+    """A large number for people."""
     return f"{value:,.0f}"
-
-
-def count_range(values: Sequence[float]) -> str:
-    """Least and greatest of several large numbers."""
-    return f"{count(min(values))}..{count(max(values))}"
 
 
 def spread(values: Sequence[float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import median
@@ -23,7 +23,7 @@ class Gate:
     Attributes:
         name: what is compared.
         required: the bound.
-        measured: one value for each round.
+        measured: one value for each round, at least one.
         at_least: whether `required` is a lower bound; False: an upper one.
         unit: what stands behind a value: `x` for a ratio, or ` %`.
     """
@@ -36,7 +36,7 @@ class Gate:
 
     @property
     def verdict(self) -> Verdict:
-        """PASS by the median; a miss is within the noise where at least one round reached the bound."""
+        """PASS by the median. The noise is the range of the rounds: a miss is within it where the best round passed."""
         best = max(self.measured) if self.at_least else min(self.measured)
         if self._reached(median(self.measured)):
             return Verdict.PASS
@@ -54,6 +54,11 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, ...]:
 def fastest(*peers: Sequence[float]) -> Sequence[float]:
     """The peer with the greatest median."""
     return max(peers, key=median)
+
+
+def lesser(bound: float, measured: Iterable[float]) -> tuple[float, ...]:
+    """A bound that holds until something else is the limit: in each round the lesser of both."""
+    return tuple(min(bound, value) for value in measured)
 
 
 def percentile(values: Sequence[float], part: float) -> float:
