@@ -178,7 +178,12 @@ def findings(found: Mapping[Case, Sequence[Turn]]) -> Findings:
         for case in found
     ]  # fmt: skip
     gates = [
-        Gate(f"cost of a record, {case.name} / one server", AT_MOST, ratios(costs[case], costs[case.alone]), at_least=False)
+        Gate(
+            f"cost of a record, {case.name} / one server",
+            AT_MOST,
+            ratios(costs[case], costs[case.alone]),
+            at_least=False,
+        )
         for case in found
         if case.shards == SHARDS
     ]

@@ -18,6 +18,9 @@ from geartrain.server import EmbeddedServer
 RATES = (200, 1000, 4000)
 """Events a second."""
 
+KEYS = 1_000_000
+"""Names in turn, one for each microsecond: none is written again before its event is through."""
+
 PARTS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
 SCRIPT = "GearsBuilder().foreach(lambda x: execute('evalsha', '{sha}', 1, 'way', x['value'])).register('sent:*')"
@@ -55,7 +58,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
 
 def _delays(link: redis.Redis, rate: int, seconds: float) -> list[float]:
     pace = Pace(link, "way", rate)
-    return pace.delays(round(rate * seconds), lambda pipeline, clock: pipeline.set(f"sent:{clock % 100}", clock))
+    return pace.delays(round(rate * seconds), lambda pipeline, clock: pipeline.set(f"sent:{clock % KEYS}", clock))
 
 
 METHOD = """\
@@ -70,8 +73,8 @@ BENCHMARK = Benchmark(
     contestants=[f"Geartrain, {rate:,}/s" for rate in RATES],
     method=METHOD,
     traps=[
-        "The function sees the value that the key has when it is read: at high rates a key may have been written again"
-        " by then, and its delay is that of the newer write.",
+        "Each write is of another key: a function sees the value that its key has when it is read, and would take that"
+        " of a newer write for its own.",
         "Most of the time is the wake-up of processes and threads, as with streams above.",
     ],
     measure=measure,

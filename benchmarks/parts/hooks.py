@@ -1,21 +1,15 @@
-"""`python -m benchmarks.hooks`: what command hooks cost, hooked commands and others.
-
-One connection sends commands in batches; what counts is the processor's time of the server. Each case is measured in
-turns with the bare command on the same server: a difference of some percent is smaller than that between two servers.
-
-    another is hooked     SET, while HSET has a hook: what everybody pays
-    prefix without match  HSET of a key that the hook's prefix leaves out
-    function              HSET through a function of mode='sync' that calls the original
-    linked, a hit         GET of a key that is there, while misses of GET are linked
-"""
+"""What command hooks cost: hooked commands, and others while something is hooked."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.report import Table, spread
+from benchmarks.stats import ratios
+from benchmarks.suite import Benchmark, Contestant, Findings, Kind, Say, Sizes, interleaved
 from geartrain import Client, GearsBuilder, call_next
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link, pack_all
@@ -25,29 +19,20 @@ _BATCH = 500
 
 _ID = "bench"
 
-
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of each case, in turns (default: 15)")
-    parser.add_argument("--batches", type=int, default=100, help="batches of 500 commands in a round (default: 100)")
-    options = parser.parse_args()
-    with EmbeddedServer.start(module=True) as server, Client(server.url) as client, Link(Endpoint(server.url)) as link:
-        link.call("SET", "there", "value")
-        for name, command, hooked in _cases(client, link):
-            bare, other = _compare(link, command, hooked, options.rounds, options.batches)
-            print(f"{name:22} bare {bare:5.2f} us, hooked {other:5.2f} us: {other / bare:.2f} times")
-    return 0
+_HSET = ("HSET", "hash", "field", "value")
 
 
-def _cases(client: Client, link: Link) -> Iterator[tuple[str, tuple[str, ...], Callable[[], object]]]:
-    """Name, command, and a context manager in which it is hooked."""
-    hset = ("HSET", "hash", "field", "value")
-    yield "another is hooked", ("SET", "key", "value"), lambda: _hook(link, "reader", "command", "hook", "hset")
-    prefix = ("reader", "command", "hook", "hset", "keyprefix", "other:")
-    yield "prefix without match", hset, lambda: _hook(link, *prefix)
-    yield "function", hset, lambda: _function(client, link, hset)
-    yield "linked, a hit", ("GET", "there"), lambda: _hook(link, "events", "keymiss", "commands", "get")
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A command, and what is hooked meanwhile.
+
+    Attributes:
+        command: that is measured.
+        hooked: has it hooked.
+    """
+
+    command: tuple[str, ...]
+    hooked: Callable[[Client, Link], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -60,34 +45,71 @@ def _hook(link: Link, *fields: str) -> Iterator[None]:
 
 
 @contextmanager
-def _function(client: Client, link: Link, command: tuple[str, ...]) -> Iterator[None]:
+def _function(client: Client, link: Link) -> Iterator[None]:
     with client.session("bench"):
         GearsBuilder("CommandReader").map(lambda words: call_next(*words[1:])).register(
-            hook=command[0], mode="sync", name=_ID
+            hook=_HSET[0], mode="sync", name=_ID
         )
-    link.call(*command)  # loads it
+    link.call(*_HSET)  # loads it
     try:
         yield
     finally:
         client.unregister(_ID)
 
 
-def _compare(
-    link: Link, command: tuple[str, ...], hooked: Callable[[], object], rounds: int, batches: int
-) -> tuple[float, float]:
-    """Microseconds of the processor for one command, bare and hooked: medians over rounds that alternate."""
-    packed = pack_all([command] * _BATCH)
-    bare, other = [], []
-    _time(link, packed, batches)
-    for _ in range(rounds):
-        bare.append(_time(link, packed, batches))
-        with hooked():  # type: ignore[attr-defined]
-            other.append(_time(link, packed, batches))
-    return median(bare), median(other)
+def _hooked(*fields: str) -> Callable[[Client, Link], AbstractContextManager[None]]:
+    return lambda _client, link: _hook(link, *fields)
+
+
+CASES: Mapping[str, Case] = {
+    "SET, while HSET has a hook": Case(("SET", "key", "value"), _hooked("reader", "command", "hook", "hset")),
+    "HSET that the hook's prefix leaves out": Case(
+        _HSET, _hooked("reader", "command", "hook", "hset", "keyprefix", "other:")
+    ),
+    "HSET through a sync function that calls it": Case(_HSET, _function),
+    "GET of a key that is there, misses linked": Case(
+        ("GET", "there"), _hooked("reader", "events", "keymiss", "commands", "get")
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Microseconds of the server's processor for one command: bare, and hooked right after."""
+
+    bare: float
+    hooked: float
+
+
+def measure(sizes: Sizes, say: Say) -> Findings:
+    """Each case in turn, bare and hooked, on one server: two servers differ by more than some percent."""
+    batches = sizes.pick(100, 10)
+    with EmbeddedServer.start(module=True) as server, Client(server.url) as client, Link(Endpoint(server.url)) as link:
+        link.call("SET", "there", "value")
+        contestants = {
+            name: Contestant(
+                lambda case=case: _turn(client, link, case, batches),  # type: ignore[misc]
+                show=lambda turn: f"bare {turn.bare:.2f} us, hooked {turn.hooked:.2f} us",
+            )
+            for name, case in CASES.items()
+        }
+        figures = interleaved("hooks", contestants, 3 * sizes.rounds, say).figures
+    rows = []
+    for name, turns in figures.items():
+        bare, hooked = [turn.bare for turn in turns], [turn.hooked for turn in turns]
+        rows.append([name, f"{median(bare):.2f} us", f"{median(hooked):.2f} us", spread(ratios(hooked, bare))])
+    return Findings([Table(("CPU time of the server", "bare", "hooked", "hooked / bare (min..max)"), rows)])
+
+
+def _turn(client: Client, link: Link, case: Case, batches: int) -> Turn:
+    packed = pack_all([case.command] * _BATCH)
+    bare = _time(link, packed, batches)
+    with case.hooked(client, link):
+        return Turn(bare, _time(link, packed, batches))
 
 
 def _time(link: Link, packed: bytes, batches: int) -> float:
-    """The processor's time: on a busy machine the clock's says little."""
+    """Microseconds of the processor's time for one command: on a busy machine the clock's says little."""
     begin = _processor(link)
     for _ in range(batches):
         link.exchange(packed, _BATCH)
@@ -101,5 +123,21 @@ def _processor(link: Link) -> float:
     return float(about["used_cpu_user"]) + float(about["used_cpu_sys"])
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+METHOD = """\
+One connection sends commands in batches of 500; what counts is the processor's time of the server. Each case is
+measured in turns with the bare command on the same server. The first row is what every command pays while anything is
+hooked.
+"""
+
+BENCHMARK = Benchmark(
+    name="hooks",
+    title="What command hooks cost",
+    kind=Kind.INFORMATIONAL,
+    contestants=tuple(CASES),
+    method=METHOD,
+    traps=[
+        "Processor time per command: what a client waits for has the network's time too, beside which this is small.",
+        "In batches of 500 the server's own work for a command is at its smallest, so shares are at their largest.",
+    ],
+    measure=measure,
+)

@@ -89,7 +89,9 @@ def findings(found: Mapping[int, Mapping[str, Sequence[Delays]]]) -> Findings:
     headers = ("microseconds", *PARTS, *(f"{part} / bare loop (min..max)" for part in AT_MOST))
     lowest = RATES[0]
     gates = [
-        Gate(f"{part} latency / bare XREAD BLOCK loop", bound, _ratios(found[lowest], OURS, PARTS[part]), at_least=False)
+        Gate(
+            f"{part} latency / bare XREAD BLOCK loop", bound, _ratios(found[lowest], OURS, PARTS[part]), at_least=False
+        )
         for part, bound in AT_MOST.items()
     ]
     return Findings([Table(headers, rows)], gates, [_chart(rate, figures) for rate, figures in found.items()])

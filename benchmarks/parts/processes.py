@@ -107,7 +107,9 @@ def _drain(arena: Arena, sizes: Sizes, step: str, streams: int, processes: int) 
             rate = arena.rate(names, keys.group(ids[0]).decode(), skip=sizes.pick(_SETTLE, 0.0))
             server, ours, seconds = (
                 now - then
-                for now, then in zip([cpu(arena.server.pid), sum(map(cpu, pids)), time.perf_counter()], before, strict=True)
+                for now, then in zip(
+                    [cpu(arena.server.pid), sum(map(cpu, pids)), time.perf_counter()], before, strict=True
+                )
             )
             return Turn(rate, server / seconds, ours / seconds)
 
@@ -132,7 +134,11 @@ def findings(figures: Mapping[str, list[Turn]]) -> Findings:
         [Table(("records/s", "median", "2 processes / 1 (min..max)", "cores of the server", "of the workers"), rows)],
         [
             Gate(f"2 processes / 1, {WORK}, {STREAMS} streams", AT_LEAST, work),
-            Gate(f"2 processes / 1, {EMPTY}, {STREAMS} streams / least of {AT_LEAST:g} and raw", 1.0, ratios(empty, limit)),
+            Gate(
+                f"2 processes / 1, {EMPTY}, {STREAMS} streams / least of {AT_LEAST:g} and raw",
+                1.0,
+                ratios(empty, limit),
+            ),
         ],
         [Bars("processes", "One worker process, and two", "records/s", rates)],
     )

@@ -67,8 +67,14 @@ def findings(rounds: Rounds[float]) -> Findings:
     return Findings(
         [rates_table("records/s", figures, columns)],
         [
-            *(Gate(f"batch {n} / raw XREAD", at, ratios(rounds[OURS[n]], rounds[RAW])) for n, at in AT_LEAST_RAW.items()),
-            *(Gate(f"batch {n} / the faster redis-py loop", AT_LEAST_LOOP, ratios(rounds[OURS[n]], loop)) for n in (100, 1000)),
+            *(
+                Gate(f"batch {n} / raw XREAD", at, ratios(rounds[OURS[n]], rounds[RAW]))
+                for n, at in AT_LEAST_RAW.items()
+            ),
+            *(
+                Gate(f"batch {n} / the faster redis-py loop", AT_LEAST_LOOP, ratios(rounds[OURS[n]], loop))
+                for n in (100, 1000)
+            ),
         ],
         [Bars("throughput", "Empty function, three-field records", "records/s", figures)],
         rounds.notes,

@@ -1,71 +1,54 @@
-"""`python -m benchmarks.trigger`: how long `RG.TRIGGER` takes, beside a `PING` of the same connection, in turns.
-
-One client, one call after the other: what is measured is the way, not the throughput. On it are the client, the server,
-a thread of the worker, the server again and the client again, so each wakes up twice as often as for a `PING`.
-"""
+"""How long `RG.TRIGGER` takes, beside a `PING` of the same connection."""
 
 from __future__ import annotations
 
-import argparse
 import time
-from collections.abc import Callable
-from statistics import median, quantiles
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 
+from benchmarks.report import Table, spread
+from benchmarks.stage.workers import working
+from benchmarks.stats import Gate, percentile, ratios
+from benchmarks.suite import Benchmark, Broken, Contestant, Findings, Kind, Say, Sizes, interleaved
 from geartrain import Client, Dialect
-from geartrain.config import WorkerSettings
 from geartrain.server import EmbeddedServer
 from geartrain.wire import Endpoint, Link
-from geartrain.worker.supervisor import Supervisor
 
 SCRIPT = "GearsBuilder('CommandReader').map(lambda x: x[1]).register(trigger='echo')"
 
-GOAL = 4.0
-"""A trigger's median may be so many times that of a PING."""
+PING, TRIGGER = "PING", "Geartrain, RG.TRIGGER"
+
+AT_MOST = 4.0
+"""Times the median of a PING."""
+
+PARTS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 _WARM = 500
 """Calls before anything counts."""
 
 
-def main() -> int:
-    """Measure, print; 1 where the goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="rounds of both, in turns (default: 10)")
-    parser.add_argument("--calls", type=int, default=1000, help="calls of each in a round (default: 1000)")
-    options = parser.parse_args()
-    with EmbeddedServer.start(module=True) as server, Client(server.url) as client:
+def measure(sizes: Sizes, say: Say) -> Findings:
+    """Both in turn."""
+    calls = sizes.pick(2000, 200)
+    with EmbeddedServer.start(module=True) as server, Client(server.url) as client, Link(Endpoint(server.url)) as link:
         client.execute(SCRIPT, session="bench", dialect=Dialect.REDISGEARS_1_2)
-        workers = Supervisor(server.url, 1, WorkerSettings())
-        workers.start()
-        try:
-            if not workers.wait_ready(30):
-                raise SystemExit("the worker was not ready within 30 s")
-            return _measure(server.url, options.rounds, options.calls)
-        finally:
-            workers.stop()
-
-
-def _measure(url: str, rounds: int, calls: int) -> int:
-    with Link(Endpoint(url)) as link:
-        ping: Callable[[], object] = lambda: link.call("PING")  # noqa: E731 - two names for one shape
-        trigger: Callable[[], object] = lambda: link.call("RG.TRIGGER", "echo", "hello")  # noqa: E731
-        if trigger() != ["hello"]:
-            raise SystemExit(f"RG.TRIGGER replied {trigger()!r}")
-        for action in (ping, trigger):
-            _times(action, _WARM)
-        pings: list[float] = []
-        triggers: list[float] = []
-        ratios: list[float] = []
-        for _ in range(rounds):
-            of_ping, of_trigger = _times(ping, calls), _times(trigger, calls)
-            ratios.append(median(of_trigger) / median(of_ping))
-            pings += of_ping
-            triggers += of_trigger
-    for name, times in (("PING", pings), ("RG.TRIGGER", triggers)):
-        cuts = quantiles(times, n=100)
-        print(f"{name:<11} p50 {cuts[49]:6.1f} us   p90 {cuts[89]:6.1f} us   p99 {cuts[98]:6.1f} us")
-    ratio = median(ratios)
-    print(f"p50 of RG.TRIGGER / PING: {ratio:.2f} (rounds: {min(ratios):.2f} to {max(ratios):.2f}; goal: {GOAL:g})")
-    return int(ratio > GOAL)
+        with working(server.url):
+            actions: dict[str, Callable[[], object]] = {
+                PING: lambda: link.call("PING"),
+                TRIGGER: lambda: link.call("RG.TRIGGER", "echo", "hello"),
+            }
+            if (reply := actions[TRIGGER]()) != ["hello"]:
+                raise Broken(f"RG.TRIGGER replied {reply!r}")
+            for action in actions.values():
+                _times(action, _WARM)
+            contestants = {
+                name: Contestant(
+                    lambda action=action: _times(action, calls),  # type: ignore[misc]
+                    show=lambda times: f"p50 {median(times):.0f} us",
+                )
+                for name, action in actions.items()
+            }
+            return findings(interleaved("trigger", contestants, 2 * sizes.rounds, say).figures)
 
 
 def _times(action: Callable[[], object], count: int) -> list[float]:
@@ -78,5 +61,32 @@ def _times(action: Callable[[], object], count: int) -> list[float]:
     return times
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+def findings(figures: Mapping[str, Sequence[Sequence[float]]]) -> Findings:
+    """Percentiles, medians over the rounds."""
+    halves = {name: [median(times) for times in rounds] for name, rounds in figures.items()}
+    rows = [
+        [name, *(f"{median([percentile(times, part) for times in rounds]):.0f}" for part in PARTS.values()),
+         spread(ratios(halves[name], halves[PING]))]
+        for name, rounds in figures.items()
+    ]  # fmt: skip
+    gate = Gate("p50 of RG.TRIGGER / PING", AT_MOST, ratios(halves[TRIGGER], halves[PING]), at_least=False)
+    return Findings([Table(("microseconds", *PARTS, "p50 / PING (min..max)"), rows)], [gate])
+
+
+METHOD = """\
+One client, one call after the other: what is measured is the way, not the throughput. On it are the client, the server,
+a thread of the worker, the server again and the client again, so each wakes up twice as often as for a `PING`.
+"""
+
+BENCHMARK = Benchmark(
+    name="trigger",
+    title="RG.TRIGGER beside PING",
+    kind=Kind.GATE,
+    contestants=(PING, TRIGGER),
+    method=METHOD,
+    traps=[
+        "The function returns its argument: what a function does comes on top.",
+        "A machine with few cores, or a busy one, pays more for each wake-up, and has more of them here than in a `PING`.",
+    ],
+    measure=measure,
+)

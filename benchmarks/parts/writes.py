@@ -152,7 +152,9 @@ def findings(loads: Mapping[str, Load]) -> Findings:
     ]
     many = ratios(loads[ASYNC_MANY].rates, loads[ASYNC].rates)
     gates.append(Gate(f"SET, one of {MANY:,} / one of one", MANY_AT_LEAST, many))
-    chart = Bars("writes", "SET in every mode, pipelined", "writes/s", {name: load.rates for name, load in loads.items()})
+    chart = Bars(
+        "writes", "SET in every mode, pipelined", "writes/s", {name: load.rates for name, load in loads.items()}
+    )
     return Findings([Table(headers, rows)], gates, [chart])
 
 

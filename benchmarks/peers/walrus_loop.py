@@ -1,6 +1,6 @@
 """The loop that people write with walrus: a consumer group's `read`, and `ack` of all that was read.
 
-    python -m benchmarks.peers.walrus_loop URL STREAM GROUP COUNT
+python -m benchmarks.peers.walrus_loop URL STREAM GROUP COUNT
 """
 
 from __future__ import annotations
