@@ -1,5 +1,5 @@
-# What a developer needs: `make setup | demo | demo-cluster | test | test-native | test-sanitize | lint | bench | clean`. Each target sets
-# up by itself where needed.
+# What a developer needs: `make setup | demo | demo-cluster | test | test-native | test-sanitize | lint | bench | bench-gates | clean`.
+# Each target sets up by itself where needed.
 
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -13,10 +13,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 CLIENTS := $(VENV)/clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
 
+# Task queues that benchmarks compare with, in an environment of their own for the same reason.
+PEERS := $(VENV)/peers
+PEERS_STAMP := $(PEERS)/.installed
+
 # Patient with a slow network.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --timeout 120 --retries 8
 
-# More arguments for pytest: `make test ARGS='tests/unit -k offset'`.
+# More arguments, for pytest or the benchmarks: `make test ARGS='tests/unit -k offset'`, `make bench ARGS='--quick --only latency'`.
 ARGS ?=
 
 # The C of the server module, and the tests of it that need no server.
@@ -25,7 +29,7 @@ C_TESTS  := $(patsubst tests/native/%.c,build/native/%,$(wildcard tests/native/*
 C_FLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Inative -pthread
 SANITIZE ?= address,undefined
 
-.PHONY: setup demo demo-cluster test test-native test-sanitize lint format bench clean
+.PHONY: setup demo demo-cluster test test-native test-sanitize lint format bench bench-gates clean
 
 setup: $(STAMP) $(CLIENTS_STAMP)
 	@echo "setup: $(VENV) is ready"
@@ -106,8 +110,21 @@ format: $(STAMP)
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)
+# ARGS: `$(BIN)/python -m benchmarks --help`. The page in docs/ is written by ARGS='--markdown docs/benchmarks.md'.
+bench: $(STAMP) $(PEERS_STAMP)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Only benchmarks with gates; exit code 1 where one is missed by more than the noise that was measured.
+bench-gates: $(STAMP)
+	@$(BIN)/python -m benchmarks --gates $(ARGS)
+
+# Where they cannot be installed, the page says that they did not take part.
+$(PEERS_STAMP): benchmarks/peers/requirements.txt | $(STAMP)
+	@echo "bench: installing task queues into $(PEERS) (half a minute; longer on a slow network)"
+	@rm -rf $(PEERS)
+	@$(BIN)/python -m venv --without-pip $(PEERS)
+	@if $(PIP) --python $(PEERS)/bin/python install --quiet -r benchmarks/peers/requirements.txt; then touch $@; \
+		else echo "bench: they could not be installed, and will not take part" >&2; fi
 
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -117,8 +117,7 @@ def _section(outcome: Outcome, folder: str) -> Iterator[str]:
     if outcome.findings:
         yield from map(markdown, outcome.findings.tables)
         yield from (f"![{chart.title}]({folder}/{chart.name}.svg)\n" for chart in outcome.findings.charts)
-    traps = "\n".join(f"* {trap}" for trap in benchmark.traps)
-    yield f"Traps:\n\n{traps}\n"
+    yield f"Traps:\n\n{benchmark.traps}"
 
 
 def _notes(outcome: Outcome) -> list[str]:

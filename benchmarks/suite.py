@@ -89,7 +89,7 @@ class Benchmark:
         kind: whether it has gates.
         contestants: who takes part, in the order of a round.
         method: how it is measured; Markdown.
-        traps: what could deceive whoever reads the figures; Markdown, one each.
+        traps: what could deceive whoever reads the figures; a Markdown list.
         measure: does it, and takes no longer than three minutes at its full size.
     """
 
@@ -98,7 +98,7 @@ class Benchmark:
     kind: Kind
     contestants: Sequence[str]
     method: str
-    traps: Sequence[str]
+    traps: str
     measure: Callable[[Sizes, Say], Findings]
 
 

@@ -1,4 +1,4 @@
-"""The benchmarks, in the order in which they run and stand on the page. A new one is a module here, and a name below."""
+"""The benchmarks, in the order in which they run and stand on the page. A new one is a module, and a name below."""
 
 from __future__ import annotations
 

@@ -199,19 +199,21 @@ registration drains all of them from their beginning. *CPU a record*: user and s
 the submission to the end, for each record.
 """
 
+TRAPS = """\
+* The shards' servers and the workers share the machine's processors: three shards bring no more processors here, so
+  records/s say less than the CPU that a record costs.
+* The CPU time contains loading the code and taking leases: some ten milliseconds for each registration, less than a
+  percent of the whole.
+* One process and two are measured one after the other, not in turns: the rows of two are not to be divided by those
+  of one. `processes` above does that.
+"""
+
 BENCHMARK = Benchmark(
     name="cluster",
     title="Scaling in shards",
     kind=Kind.GATE,
     contestants=[case.name for case in CASES],
     method=METHOD,
-    traps=[
-        "The shards' servers and the workers share the machine's processors: three shards bring no more processors"
-        " here, so records/s say less than the CPU that a record costs.",
-        "The CPU time contains loading the code and taking leases: some ten milliseconds for each registration, less"
-        " than a percent of the whole.",
-        "One process and two are measured one after the other, not in turns: the rows of two are not to be divided by"
-        " those of one. `processes` above does that.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

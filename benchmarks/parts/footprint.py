@@ -128,16 +128,18 @@ records are of three fields, 60 bytes, on {STREAMS} streams whose functions do n
 read them all (`prefetch`).
 """
 
+TRAPS = """\
+* Resident memory counts pages: small amounts disappear in what the allocator had already.
+* The memory in the server is `used_memory_dataset`, with what workers write there of the registrations.
+* By default a worker keeps 4,000 records of a stream in memory, and 256 MB in all (estimated).
+"""
+
 BENCHMARK = Benchmark(
     name="footprint",
     title="Memory",
     kind=Kind.INFORMATIONAL,
     contestants=tuple(NAMES.values()),
     method=METHOD,
-    traps=[
-        "Resident memory counts pages: small amounts disappear in what the allocator had already.",
-        "The memory in the server is `used_memory_dataset`, with what workers write there of the registrations.",
-        "By default a worker keeps 4,000 records of a stream in memory, and 256 MB in all (estimated).",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

@@ -152,19 +152,21 @@ each scans a portion of the keys; without, the process that calls does it all. *
 who took part, the server included.
 """
 
+TRAPS = """\
+* Server, workers and caller share the machine's cores. With two of them, `SCAN` alone keeps the server busy for most
+  of the time that `count` takes; on a busy machine two workers gain less than two.
+* The loop reads the values for `count` too, as it cannot know which keys are still there; `SCAN` says that of a name
+  it has just found.
+* The loop's clock starts when it is connected; that of `run()` contains the way to the workers and back.
+* `run()` leaves Geartrain's own keys out, and each name comes once; the loop does not care.
+"""
+
 BENCHMARK = Benchmark(
     name="keys",
     title="run() over a million keys of one server",
     kind=Kind.GATE,
     contestants=[name for what in SCRIPTS for name in (_loop(what), _ours(what, 0), _ours(what, WORKERS))],
     method=METHOD,
-    traps=[
-        "Server, workers and caller share the machine's cores. With two of them, `SCAN` alone keeps the server busy for"
-        " most of the time that `count` takes; on a busy machine two workers gain less than two.",
-        "The loop reads the values for `count` too, as it cannot know which keys are still there; `SCAN` says that of a"
-        " name it has just found.",
-        "The loop's clock starts when it is connected; that of `run()` contains the way to the workers and back.",
-        "`run()` leaves Geartrain's own keys out, and each name comes once; the loop does not care.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

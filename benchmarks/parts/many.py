@@ -173,17 +173,18 @@ after*: from the submission until the worker has a lease on every stream. *Idle 
 while nothing is written.
 """
 
+TRAPS = """\
+* A pattern is matched by scanning. A stream that appears is found within a second or so, which *live after* contains.
+* CPU time is counted in ticks of 10 ms: over 5 s, 0.2 %.
+* The worker is the same process from beginning to end: `footprint` below has what memory they take.
+"""
+
 BENCHMARK = Benchmark(
     name="many",
     title="Scaling in registrations and streams",
     kind=Kind.GATE,
     contestants=[crowd.name for crowd in CROWDS],
     method=METHOD,
-    traps=[
-        "A pattern is matched by scanning. A stream that appears is found within a second or so, which *live after*"
-        " contains.",
-        "CPU time is counted in ticks of 10 ms: over 5 s, 0.2 %.",
-        "The worker is the same process from beginning to end: `footprint` below has what memory they take.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

@@ -152,17 +152,19 @@ one process reads so much that the server becomes the limit. What it can give to
 `XREAD`: the gate asks for the lesser of {AT_LEAST:g} and what these reach over one, in each round.
 """
 
+TRAPS = """\
+* Two processes and the server are three that want to run: on two cores, a server that is half busy leaves 1.5 cores
+  to the workers. The last two columns show who had them.
+* A stream belongs to one process at a time: on one stream a second process is there for the first one's death.
+* The processor time of raw `XREAD`'s own processes is not shown.
+"""
+
 BENCHMARK = Benchmark(
     name="processes",
     title="Scaling in processes and streams",
     kind=Kind.GATE,
     contestants=[_raw(1), _raw(2), *(_ours(*case, processes) for case in CASES for processes in (1, 2))],
     method=METHOD,
-    traps=[
-        "Two processes and the server are three that want to run: on two cores, a server that is half busy leaves 1.5"
-        " cores to the workers. The last two columns show who had them.",
-        "A stream belongs to one process at a time: on one stream a second process is there for the first one's death.",
-        "The processor time of raw `XREAD`'s own processes is not shown.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

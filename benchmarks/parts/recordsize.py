@@ -106,16 +106,18 @@ As the throughput above, for records of several shapes; batch 100, empty functio
 bytes. Large records are fewer, so that a stream takes some 150 MB at the most.
 """
 
+TRAPS = """\
+* A record becomes a dict with a Python string for each value: many fields cost more than many bytes.
+* Fast contestants are through with the streams of large records within a fraction of a second: these ratios move more
+  from round to round.
+"""
+
 BENCHMARK = Benchmark(
     name="recordsize",
     title="Throughput by record size",
     kind=Kind.INFORMATIONAL,
     contestants=WHO,
     method=METHOD,
-    traps=[
-        "A record becomes a dict with a Python string for each value: many fields cost more than many bytes.",
-        "Fast contestants are through with the streams of large records within a fraction of a second: these ratios"
-        " move more from round to round.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

@@ -47,16 +47,18 @@ the loop waits for each one. Measured as the throughput above. The gate beside r
 machine where raw `XREAD` gives 900,000.
 """
 
+TRAPS = """\
+* A loop with a pipeline of its own would be faster than the one here. It would also have to find out which record a
+  refused command belongs to.
+* All write the same keys in each round: from the second time on, `SET` replaces.
+"""
+
 BENCHMARK = Benchmark(
     name="setexample",
     title="The specification's example: one SET for each record",
     kind=Kind.GATE,
     contestants=(RAW, OURS, LOOP),
     method=METHOD,
-    traps=[
-        "A loop with a pipeline of its own would be faster than the one here. It would also have to find out which"
-        " record a refused command belongs to.",
-        "All write the same keys in each round: from the second time on, `SET` replaces.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

@@ -92,16 +92,18 @@ Python's code of the session into the server. *Worker process to first effect*: 
 function of a registration does for a record that was there before.
 """
 
+TRAPS = """\
+* All files are in the system's cache after the first round, and compiled: the first start after an installation takes
+  longer.
+* Looks for an effect are 20 ms apart.
+"""
+
 BENCHMARK = Benchmark(
     name="startup",
     title="Start-up",
     kind=Kind.INFORMATIONAL,
     contestants=(PYTHON, IMPORT, VERSION, SERVER, MODULE, FIRST_SYNC, WORKER),
     method=METHOD,
-    traps=[
-        "All files are in the system's cache after the first round, and compiled: the first start after an installation"
-        " takes longer.",
-        "Looks for an effect are 20 ms apart.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

@@ -56,16 +56,18 @@ As the throughput above, with more steps. *map, filter, foreach* takes a field o
 (all but one record in 5,000 pass), and hands it to an empty function. *n maps* are functions that return what they get.
 """
 
+TRAPS = """\
+* Each step is a call of a Python function for each record, some 30 to 50 ns of which nobody can spare: the more
+  steps, the less does anything but Python count.
+* A step that makes less of a record (one field instead of three) makes those after it cheaper.
+"""
+
 BENCHMARK = Benchmark(
     name="steps",
     title="Throughput by number of steps",
     kind=Kind.GATE,
     contestants=(RAW, PIPELINE, ONE_BY_ONE, *OURS.values()),
     method=METHOD,
-    traps=[
-        "Each step is a call of a Python function for each record, some 30 to 50 ns of which nobody can spare: the"
-        " more steps, the less does anything but Python count.",
-        "A step that makes less of a record (one field instead of three) makes those after it cheaper.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

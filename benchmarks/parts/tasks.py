@@ -86,9 +86,17 @@ def findings(rounds: Rounds[Turn]) -> Findings:
 
 METHOD = """\
 Each event is one task, whose function only counts. A client gives them away one after the other, with the API that the
-queue has for it (Geartrain: `XADD`, redis-py); then one worker process of the queue starts and does them. Twenty times a
-second it tells how many are done; as everywhere, the clock starts with the first progress. Geartrain drains the
+queue has for it (Geartrain: `XADD`, redis-py); then one worker process of the queue starts and does them. Twenty times
+a second it tells how many are done; as everywhere, the clock starts with the first progress. Geartrain drains the
 stream of 200,000 orders as above, one by one.
+"""
+
+TRAPS = """\
+* Task queues do more for a task than Geartrain for a record: results, retries with delays, priorities, time limits.
+  They are made for tasks that take long; this is what they cost where tasks do not.
+* The queues run in an environment of their own, with an older redis-py (`benchmarks/peers/requirements.txt`).
+* Queues keep tasks in no order that must be kept, so several tasks run at the same time; Geartrain's batches of one
+  record come one after the other.
 """
 
 BENCHMARK = Benchmark(
@@ -97,12 +105,6 @@ BENCHMARK = Benchmark(
     kind=Kind.INFORMATIONAL,
     contestants=(OURS, *PEERS),
     method=METHOD,
-    traps=[
-        "Task queues do more for a task than Geartrain for a record: results, retries with delays, priorities, time"
-        " limits. They are made for tasks that take long; this is what they cost where tasks do not.",
-        "The queues run in an environment of their own, with an older redis-py (`benchmarks/peers/requirements.txt`).",
-        "Queues keep tasks in no order that must be kept, so several tasks run at the same time; Geartrain's batches of"
-        " one record come one after the other.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

@@ -89,22 +89,24 @@ from outside (`XINFO GROUPS`: entries read that are not pending) to the last one
 start-up does not count. All but raw `XREAD` are measured in this way; it has no group, and counts by itself.
 """
 
+TRAPS = """\
+* Server, contestant and the process that watches share the machine's cores. With two cores, a contestant with several
+  busy threads competes with the server that feeds it.
+* Geartrain commits every 50 ms; what it has executed since does not count. The others acknowledge each read.
+* The redis-py and walrus loops run the function in the thread that reads: no failure policy, no leases, no
+  statistics. What is pending when they die must be claimed by somebody.
+* FastStream decodes each entry to JSON and back, validates it, and calls an `async` handler through its middlewares.
+  It reads 100 entries at once in both modes and logs nothing for a message.
+* The stream is in memory, nobody else writes, and the function does nothing: with a function that does something, all
+  contestants come closer together.
+"""
+
 BENCHMARK = Benchmark(
     name="throughput",
     title="Throughput by batch size, empty function",
     kind=Kind.GATE,
     contestants=ORDER,
     method=METHOD,
-    traps=[
-        "Server, contestant and the process that watches share the machine's cores. With two cores, a contestant with"
-        " several busy threads competes with the server that feeds it.",
-        "Geartrain commits every 50 ms; what it has executed since does not count. The others acknowledge each read.",
-        "The redis-py and walrus loops run the function in the thread that reads: no failure policy, no leases, no"
-        " statistics. What is pending when they die must be claimed by somebody.",
-        "FastStream decodes each entry to JSON and back, validates it, and calls an `async` handler through its"
-        " middlewares. It reads 100 entries at once in both modes and logs nothing for a message.",
-        "The stream is in memory, nobody else writes, and the function does nothing: with a function that does"
-        " something, all contestants come closer together.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

@@ -78,15 +78,17 @@ One client, one call after the other: what is measured is the way, not the throu
 a thread of the worker, the server again and the client again, so each wakes up twice as often as for a `PING`.
 """
 
+TRAPS = """\
+* The function returns its argument: what a function does comes on top.
+* A machine with few cores, or a busy one, pays more for each wake-up, and has more of them here than in a `PING`.
+"""
+
 BENCHMARK = Benchmark(
     name="trigger",
     title="RG.TRIGGER beside PING",
     kind=Kind.GATE,
     contestants=(PING, TRIGGER),
     method=METHOD,
-    traps=[
-        "The function returns its argument: what a function does comes on top.",
-        "A machine with few cores, or a busy one, pays more for each wake-up, and has more of them here than in a `PING`.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

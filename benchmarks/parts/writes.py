@@ -166,19 +166,19 @@ ratio, one for each round, is one of summed times. Once a round a client sends o
 runs: captured events stay in the outbox, which is emptied between the rounds.
 """
 
+TRAPS = """\
+* The embedded Valkey is built without jemalloc: allocations cost more than in most production builds, on both sides.
+* With an append-only file or a replica each captured entry is propagated too, and so is each write.
+* 500 commands at a time is more than most clients send: the fewer, the less the module's share of a write's cost.
+* `async` and `async_local` are the same to the server: one row shows both.
+"""
+
 BENCHMARK = Benchmark(
     name="writes",
     title="What the server module costs a write, in every mode",
     kind=Kind.GATE,
     contestants=tuple(SETUPS),
     method=METHOD,
-    traps=[
-        "The embedded Valkey is built without jemalloc: allocations cost more than in most production builds, on both"
-        " sides.",
-        "With an append-only file or a replica each captured entry is propagated too, and so is each write.",
-        "500 commands at a time is more than most clients send: the fewer, the less the module's share of a write's"
-        " cost.",
-        "`async` and `async_local` are the same to the server: one row shows both.",
-    ],
+    traps=TRAPS,
     measure=measure,
 )

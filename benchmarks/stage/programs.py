@@ -62,6 +62,6 @@ def _command(module: str, args: tuple[object, ...], python: Path | None) -> list
 
 
 def _last_line(output: str) -> str:
-    """What an error says; its traceback is of no use on a page."""
-    lines = output.strip().splitlines()
+    """What an error says; its traceback is of no use on a page, nor are this machine's paths."""
+    lines = output.strip().replace(f"{sys.prefix}/", "").replace(f"{ROOT}/", "").splitlines()
     return lines[-1][:200] if lines else "no output"
