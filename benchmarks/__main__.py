@@ -28,7 +28,7 @@ def main() -> int:
         for benchmark in ALL:
             print(f"{benchmark.name:<12} {benchmark.kind.value:<14} {benchmark.title}")
         return 0
-    sizes = Sizes(options.rounds or (2 if options.quick else 5), options.quick)
+    sizes = Sizes(options.rounds or (1 if options.quick else 5), options.quick)
     chosen = [item for item in ALL if item.name in options.only and (item.kind is Kind.GATE or not options.gates)]
     page = Page([_outcome(benchmark, sizes) for benchmark in chosen], _server(), sizes.rounds)
     print(page.text())
@@ -59,7 +59,7 @@ def _server() -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", type=_names, default=_all(), metavar="NAME,NAME", help="these benchmarks; see --list")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help="rounds, at most (default: 5; quick: 2)")
+    parser.add_argument("--rounds", type=_positive, metavar="N", help="rounds, at most (default: 5; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that everything runs, not how fast")
     parser.add_argument("--gates", action="store_true", help="only those with gates; fail where one is missed")
     parser.add_argument(

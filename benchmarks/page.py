@@ -23,11 +23,11 @@ where it is there."""
 INTRODUCTION = """\
 # Benchmarks
 
-This page and its charts are written by `{command}`. The contestants of a benchmark ran in turns, A, B, C, A, B, C, up
-to {rounds} rounds. Figures are medians over the rounds. Ratios compare figures of the same round, so that what slowed
-the machine down for a while slowed both sides; *min..max* of the ratios is the noise. A *gate* is a ratio that must be
-reached: by the median, or it is *missed, within noise* where the best round reached it. *Informational* benchmarks are
-there to be known. [CONTRIBUTING](../CONTRIBUTING.md) says how to run them.
+This page and its charts are written by `{command}`. The contestants of a benchmark ran in turns, A, B, C, A, B, C,
+{rounds} times (fewer where that takes long). Figures are medians over the rounds. Ratios compare figures of the same
+round, so that what slowed the machine down for a while slowed both sides; *min..max* of the ratios is the noise. A
+*gate* is a ratio that must be reached: by the median, or it is *missed, within noise* where the best round reached it.
+*Informational* benchmarks are there to be known. [CONTRIBUTING](../CONTRIBUTING.md) says how to run them.
 
 Absolute figures depend on the machine: {machine}. {date}. {versions}.
 """
@@ -76,7 +76,7 @@ class Page:
 
     def text(self) -> str:
         """For a terminal."""
-        parts = [f"{_machine()}\n{_versions(self.server)}\n{self.rounds} rounds, {self.seconds:.0f} s\n"]
+        parts = [f"{_machine()}\n{_versions(self.server)}\nrounds: {self.rounds}, {self.seconds:.0f} s\n"]
         for outcome in self.outcomes:
             title = f"{outcome.benchmark.title} ({outcome.benchmark.kind.value}, {outcome.seconds:.0f} s)\n"
             parts += [title, *(f"  {note}\n" for note in _notes(outcome))]

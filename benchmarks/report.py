@@ -42,7 +42,7 @@ def markdown(table: Table) -> str:
 def gates_table(gates: Iterable[Gate]) -> Table:
     """The verdicts."""
     rows = [
-        [gate.name, ("at least " if gate.at_least else "at most ") + f"{gate.required:g}{gate.unit}",
+        [gate.name, ("at least " if gate.at_least else "at most ") + f"{gate.required:.3g}{gate.unit}",
          f"{median(gate.measured):.2f}{gate.unit}",
          f"{min(gate.measured):.2f}..{max(gate.measured):.2f}", gate.verdict.value]
         for gate in gates

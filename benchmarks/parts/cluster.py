@@ -107,7 +107,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
                 cases = {case.name: case for case in CASES if case.processes == processes}
                 contestants = {
                     name: Contestant(
-                        lambda case=case, pids=pids: _turn(  # type: ignore[misc]
+                        lambda case=case, pids=pids: _turn(
                             urls[case.shards], case.step, pids[case.shards], entries[case.step]
                         ),
                         show=lambda turn: f"{turn.rate:,.0f}/s, {turn.cost:.2f} us",

@@ -35,7 +35,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
         with working(server.url):
             contestants = {
                 f"Geartrain, {rate:,}/s": Contestant(
-                    lambda rate=rate: _delays(link, rate, seconds),  # type: ignore[misc]
+                    lambda rate=rate: _delays(link, rate, seconds),
                     show=lambda delays: f"p50 {median(delays):.0f} us",
                 )
                 for rate in RATES

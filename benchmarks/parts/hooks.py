@@ -88,7 +88,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
         link.call("SET", "there", "value")
         contestants = {
             name: Contestant(
-                lambda case=case: _turn(client, link, case, batches),  # type: ignore[misc]
+                lambda case=case: _turn(client, link, case, batches),
                 show=lambda turn: f"bare {turn.bare:.2f} us, hooked {turn.hooked:.2f} us",
             )
             for name, case in CASES.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -94,7 +94,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
     return findings(found)
 
 
-def _contestant(run):
+def _contestant(run: Callable[[], Turn]) -> Contestant[Turn]:
     return Contestant(run, show=lambda turn: f"{turn.seconds:.2f} s")
 
 

@@ -46,7 +46,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
         for rate in RATES:
             contestants = {
                 name: Contestant(
-                    lambda running=running, rate=rate: _delays(arena, sha, running, rate, seconds),  # type: ignore[misc]
+                    lambda running=running, rate=rate: _delays(arena, sha, running, rate, seconds),
                     show=lambda delays: f"p50 {median(delays):.0f} us",
                 )
                 for name, running in ((OURS, _registration), (BARE, _loop))
@@ -57,7 +57,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
 
 def _delays(arena: Arena, sha: str, running: Callable[..., object], rate: int, seconds: float) -> Delays:
     pace = Pace(arena.redis, RESULTS, rate)
-    with arena.stream() as stream, running(arena, stream, sha):  # type: ignore[attr-defined]
+    with arena.stream() as stream, running(arena, stream, sha):
         return pace.delays(
             round(rate * seconds),
             lambda pipeline, clock: pipeline.xadd(stream, {"sent": clock, "customer": "c-000001", "total": "00019.99"}),

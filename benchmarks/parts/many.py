@@ -79,7 +79,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
     with Arena(sizes) as arena:
         contestants = {
             crowd.name: Contestant(
-                lambda crowd=crowd: _turn(arena, crowd, seconds),  # type: ignore[misc]
+                lambda crowd=crowd: _turn(arena, crowd, seconds),
                 show=lambda turn: f"{turn.rate:,.0f}/s",
             )
             for crowd in sizes.pick(CROWDS, QUICK_CROWDS)

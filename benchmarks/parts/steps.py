@@ -15,7 +15,7 @@ MAPS = (0, 1, 2, 5, 10, 20)
 
 PIPELINE = "Geartrain, map, filter, foreach"
 ONE_BY_ONE = "Geartrain, map, filter, foreach, batch 1"
-OURS = {count: f"Geartrain, {count} maps, foreach" for count in MAPS}
+OURS = {count: f"Geartrain, {count} map{'' if count == 1 else 's'}, foreach" for count in MAPS}
 
 AT_LEAST = 0.45
 """Share of raw XREAD of the pipeline of three steps."""

@@ -43,7 +43,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
                 _times(action, _WARM)
             contestants = {
                 name: Contestant(
-                    lambda action=action: _times(action, calls),  # type: ignore[misc]
+                    lambda action=action: _times(action, calls),
                     show=lambda times: f"p50 {median(times):.0f} us",
                 )
                 for name, action in actions.items()

@@ -3,12 +3,14 @@
     python -m benchmarks.peers.raw_xread URL STREAM COUNT SECONDS
 
 Prints JSON: {"entries": N, "seconds": S}. A `PING` after each `XREAD` shows where the reply ends; the next id is found
-from the end of the reply, so that nothing is parsed. At the end of the stream it begins anew.
+from the end of the reply, so that nothing is parsed. At the end of the stream it begins anew. The stream must hold a
+multiple of COUNT entries, and one reply less than 64 MB.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import time
@@ -16,6 +18,9 @@ from urllib.parse import urlsplit
 
 END = b"+PONG\r\n"
 EMPTY = (b"*-1\r\n", b"_\r\n")
+LARGEST = 64 << 20
+ENTRY = b"*2\r\n$"
+ID = re.compile(rb"\d+\r\n(\d+-\d+)\r\n")
 
 
 def main() -> None:
@@ -24,7 +29,7 @@ def main() -> None:
     parts = urlsplit(url)
     connection = socket.create_connection((parts.hostname, parts.port or 6379))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    buffer = bytearray(4 << 20)
+    buffer = bytearray(LARGEST)
     last, entries = b"0-0", 0
     begin = time.perf_counter()
     while time.perf_counter() - begin < float(seconds):
@@ -49,9 +54,12 @@ def _exchange(connection: socket.socket, buffer: bytearray, stream: bytes, count
 
 
 def _last_id(buffer: bytearray, size: int) -> bytes:
-    """The id of the last entry: `*2 $<length> <id>` comes before its fields."""
-    start = buffer.index(b"\r\n", buffer.rindex(b"*2\r\n$", 0, size) + 4) + 2
-    return bytes(buffer[start : buffer.index(b"\r\n", start)])
+    """The id of the last entry: `*2 $<length> <id>` comes before its fields, which may begin with `*2` too."""
+    end = size
+    while True:
+        end = buffer.rindex(ENTRY, 0, end)
+        if found := ID.match(buffer, end + len(ENTRY), size):
+            return found[1]
 
 
 if __name__ == "__main__":
