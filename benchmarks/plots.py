@@ -9,7 +9,7 @@ from statistics import median
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.charts import Bars, Chart, Lines
 
@@ -73,6 +73,9 @@ def _lines(axes: Axes, chart: Lines) -> None:
         axes.set_xscale("log")
     if "y" in chart.log:
         axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        # Within little more than a decade, powers of ten are too few marks.
+        axes.yaxis.set_minor_formatter(FuncFormatter(_number) if high < 20 * low else NullFormatter())
     else:
         axes.set_ylim(bottom=0)
     if chart.labels:
