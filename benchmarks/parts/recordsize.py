@@ -50,6 +50,8 @@ class Shape:
 
 SHAPES = (Shape(1, 10), Shape(3, 10), Shape(10, 10), Shape(30, 10), Shape(3, 100), Shape(3, 1000), Shape(3, 10_000))
 
+QUICK_SHAPES = (Shape(1, 10), Shape(3, 10), Shape(3, 1000))
+
 LEAST_ENTRIES = 5000
 """Entries of a stream, however large they are."""
 
@@ -62,7 +64,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
     with Arena(Sizes(sizes.rounds, quick=True)) as arena:
         arena.window = sizes.window
         found = {}
-        for shape in SHAPES:
+        for shape in sizes.pick(SHAPES, QUICK_SHAPES):
             source = f"bench:source:{shape.fields}:{shape.value}"
             arena.fill(source, shape.entries(sizes), shape.make)
             found[shape] = interleaved(shape.name, _contestants(arena, source), sizes.at_most(3), say).figures
