@@ -114,7 +114,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
                     )
                     for name, case in cases.items()
                 }
-                rounds = interleaved("cluster", contestants, sizes.at_most(4), say)
+                rounds = interleaved("cluster", contestants, sizes.at_most(3), say)
                 found |= {case: rounds[name] for name, case in cases.items()}
     return findings({case: found[case] for case in CASES})
 

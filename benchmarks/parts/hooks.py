@@ -93,7 +93,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
             )
             for name, case in CASES.items()
         }
-        figures = interleaved("hooks", contestants, 3 * sizes.rounds, say).figures
+        figures = interleaved("hooks", contestants, 2 * sizes.rounds, say).figures
     rows = []
     for name, turns in figures.items():
         bare, hooked = [turn.bare for turn in turns], [turn.hooked for turn in turns]

@@ -90,7 +90,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
                     contestants[_ours(what, workers)] = _contestant(
                         lambda what=what, pids=pids: _our_turn(field, what, pids)
                     )
-                found[workers] = interleaved("keys", contestants, sizes.rounds, say).figures
+                found[workers] = interleaved("keys", contestants, sizes.at_most(4), say).figures
     return findings(found)
 
 

@@ -75,7 +75,7 @@ QUICK_CROWDS = [Crowd(what, size) for what in ("registrations", "streams") for s
 
 def measure(sizes: Sizes, say: Say) -> Findings:
     """Each size in turn."""
-    seconds = sizes.pick(5.0, 0.5)
+    seconds = sizes.pick(3.0, 0.5)
     with Arena(sizes) as arena:
         contestants = {
             crowd.name: Contestant(
@@ -175,7 +175,7 @@ while nothing is written.
 
 TRAPS = """\
 * A pattern is matched by scanning. A stream that appears is found within a second or so, which *live after* contains.
-* CPU time is counted in ticks of 10 ms: over 5 s, 0.2 %.
+* CPU time is counted in ticks of 10 ms: over 3 s, 0.3 %.
 * The worker is the same process from beginning to end: `footprint` below has what memory they take.
 """
 

@@ -72,7 +72,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
                 for processes in (1, 2)
             },
         }
-        rounds = interleaved("processes", contestants, sizes.at_most(5), say)
+        rounds = interleaved("processes", contestants, sizes.at_most(3), say)
     return findings(rounds.figures)
 
 

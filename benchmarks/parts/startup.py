@@ -96,6 +96,7 @@ TRAPS = """\
 * All files are in the system's cache after the first round, and compiled: the first start after an installation takes
   longer.
 * Looks for an effect are 20 ms apart.
+* What is ready before the `SET` comes is not in the time of the first sync function, so it moves from round to round.
 """
 
 BENCHMARK = Benchmark(

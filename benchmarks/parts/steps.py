@@ -42,7 +42,7 @@ def measure(sizes: Sizes, say: Say) -> Findings:
             ONE_BY_ONE: ours(_THREE, 1),
             **{OURS[count]: ours(".map(lambda x: x)" * count) for count in MAPS},
         }
-        rounds = interleaved("steps", contestants, sizes.at_most(5), say)
+        rounds = interleaved("steps", contestants, sizes.rounds, say)
     line = [(count + 1.0, median(rounds[OURS[count]])) for count in MAPS]
     return Findings(
         [rates_table("records/s", rounds.figures, {"/ raw": RAW, "/ no map": OURS[0]})],
