@@ -33,6 +33,9 @@ MIGRATE_TIMEOUT = 5000
 HEARD_TIMEOUT = 10.0
 """Seconds that source and target may take to know that the slots have moved."""
 
+REPLICA_TIMEOUT = 10.0
+"""Seconds that a replica may take to be in step again, before which slots cannot be moved."""
+
 _SLOTS = 100
 """Slots that are under way at the same time."""
 
@@ -81,10 +84,19 @@ def _unheard(source: ClusterNode, target: ClusterNode, slots: Sequence[int]) -> 
 
 
 def _all(links: Sequence[Link], commands: Sequence[Command]) -> None:
-    """Send commands, spread over a node's connections; raise where one is refused."""
-    for command, reply in _send(links, commands):
-        if isinstance(reply, ErrorReply):
-            raise_for(reply, command)
+    """Send commands, spread over a node's connections; raise where one is refused.
+
+    While a replica is not in step, as one that was started a moment ago, Valkey refuses to move slots: tried again.
+    """
+    until = time.monotonic() + REPLICA_TIMEOUT
+    while commands:
+        refused = [(command, reply) for command, reply in _send(links, commands) if isinstance(reply, ErrorReply)]
+        for command, reply in refused:
+            if reply.code != "NOREPLICAS" or time.monotonic() > until:
+                raise_for(reply, command)
+        commands = [command for command, _ in refused]
+        if commands:
+            time.sleep(_POLL)
 
 
 def _send(links: Sequence[Link], commands: Sequence[Command]) -> list[tuple[Command, Any]]:
