@@ -38,7 +38,7 @@ from geartrain.wire import (
     raise_for,
 )
 
-SEND_AT = 32
+SEND_AT = 50
 """Deferred commands that are sent together, so that the server executes them while the batch goes on here."""
 
 SEND_AT_EACH = 64

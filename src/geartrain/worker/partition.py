@@ -41,7 +41,7 @@ from geartrain.worker.tally import Line, Tally
 SLICE = 0.02
 """Seconds that a partition may keep a thread while others wait."""
 
-_RUN = 1024
+_RUN = 256
 """Entries that are taken from the buffer at once, where batches are smaller."""
 
 
