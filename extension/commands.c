@@ -67,44 +67,82 @@ static int shown(Commands *commands, PyObject *number) {
     return failed;
 }
 
-/* An argument; 1: it is of another type. */
-static int exact(Commands *commands, PyObject *argument) {
+/* Whether an argument is packed as it is: a str, bytes, float, or an int that no limit of Python's applies to. */
+static bool is_usual(PyObject *argument) {
     PyTypeObject *type = Py_TYPE(argument);
-    if (type == &PyUnicode_Type) return text(commands, argument);
-    if (type == &PyBytes_Type) return bytes(commands, argument);
-    if (type == &PyLong_Type || type == &PyFloat_Type) return shown(commands, argument);
-    return 1;
+    if (type != &PyLong_Type) return type == &PyUnicode_Type || type == &PyBytes_Type || type == &PyFloat_Type;
+    int overflow;
+    (void)PyLong_AsLongLongAndOverflow(argument, &overflow);
+    return !overflow;
 }
 
-static int pack_argument(Commands *commands, PyObject *command, Py_ssize_t number, PyObject *argument) {
-    int outcome = exact(commands, argument);
-    if (outcome <= 0) return outcome;
-    PyObject *accepted = PyObject_CallFunction(commands->accepted, "OnO", command, number, argument);
-    outcome = accepted ? exact(commands, accepted) : -1;
-    Py_XDECREF(accepted);
-    if (outcome > 0) PyErr_SetString(PyExc_TypeError, "an argument that was accepted is none of str, bytes, int, float");
-    return outcome ? -1 : 0;
+static int pack_word(Commands *commands, PyObject *word) {
+    PyTypeObject *type = Py_TYPE(word);
+    if (type == &PyUnicode_Type) return text(commands, word);
+    if (type == &PyBytes_Type) return bytes(commands, word);
+    return shown(commands, word);
 }
 
-int commands_add(Commands *commands, PyObject *const *words, Py_ssize_t count, PyObject *at) {
+/* Pack a command of usual words; nothing here runs code of a user. -1: nothing is packed. */
+static int pack(Commands *commands, PyObject *const *words, Py_ssize_t count) {
     size_t before = commands->length;
     if (reserve(commands, LONGEST_HEAD)) return -1;
     head(commands, '*', (size_t)count);
     for (Py_ssize_t number = 0; number < count; number++) {
-        if (pack_argument(commands, words[0], number, words[number])) {
+        if (pack_word(commands, words[number])) {
             commands->length = before;
             return -1;
         }
     }
+    return 0;
+}
+
+static int add_usual(Commands *commands, PyObject *const *words, Py_ssize_t count, PyObject *at) {
     PyObject *pair = PyTuple_Pack(2, words[0], at);
-    int failed = pair ? PyList_Append(commands->pending, pair) : -1;
-    Py_XDECREF(pair);
-    if (failed) {
+    size_t before = commands->length;
+    int failed = pair ? pack(commands, words, count) : -1;
+    if (!failed && PyList_Append(commands->pending, pair)) {
         commands->length = before;
-        return -1;
+        failed = -1;
     }
+    Py_XDECREF(pair);
+    if (failed) return -1;
     commands->unsent++;
     return 0;
+}
+
+/* What `accepted` makes of a word, a new reference. */
+static PyObject *usual(Commands *commands, PyObject *command, Py_ssize_t number, PyObject *word) {
+    if (is_usual(word)) {
+        Py_INCREF(word);
+        return word;
+    }
+    PyObject *found = PyObject_CallFunction(commands->accepted, "OnO", command, number, word);
+    if (!found || is_usual(found)) return found;
+    Py_DECREF(found);
+    return PyErr_Format(PyExc_TypeError, "an argument that was accepted is none of str, bytes, int, float");
+}
+
+/* All words are made before the first one is packed: making them may run code of a user, which may add commands. */
+static int add_any(Commands *commands, PyObject *const *words, Py_ssize_t count, PyObject *at) {
+    PyObject **made = PyMem_Calloc((size_t)count, sizeof *made);
+    if (!made) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_ssize_t number = 0;
+    while (number < count && (made[number] = usual(commands, words[0], number, words[number]))) number++;
+    int failed = number < count ? -1 : add_usual(commands, made, count, at);
+    while (number) Py_DECREF(made[--number]);
+    PyMem_Free(made);
+    return failed;
+}
+
+int commands_add(Commands *commands, PyObject *const *words, Py_ssize_t count, PyObject *at) {
+    for (Py_ssize_t number = 0; number < count; number++) {
+        if (!is_usual(words[number])) return add_any(commands, words, count, at);
+    }
+    return add_usual(commands, words, count, at);
 }
 
 /* -- Commands ---------------------------------------------------------------------------------------------------------- */
@@ -221,7 +259,7 @@ static PyGetSetDef commands_attributes[] = {
 
 static PyType_Slot commands_slots[] = {
     {Py_tp_doc, "Commands(accepted, /)\n--\n\nCommands that are sent later.\n\naccepted: called with command, number and "
-                "value of an argument that is none of str, bytes, int, float."},
+                "value of an argument (0: the command) that is none of str, bytes, float or int of 64 bits."},
     {Py_tp_new, commands_make},
     {Py_tp_traverse, commands_traverse},
     {Py_tp_clear, commands_clear},

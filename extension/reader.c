@@ -120,10 +120,11 @@ static PyObject *feed(PyObject *self, PyObject *args) {
     Py_buffer data;
     Py_ssize_t offset = 0, length = -1;
     if (!PyArg_ParseTuple(args, "y*|nn", &data, &offset, &length)) return NULL;
-    if (length < 0) length = data.len - offset;
-    bool fits = offset >= 0 && length >= 0 && offset + length <= data.len;
+    bool fits = offset >= 0 && offset <= data.len;
+    if (fits && length < 0) length = data.len - offset;
+    fits = fits && length <= data.len - offset;
     bool room = fits && reserve(reader, (size_t)length);
-    if (room) {
+    if (room && length) {
         memcpy(reader->data + reader->end, (const char *)data.buf + offset, (size_t)length);
         reader->end += (size_t)length;
     }
@@ -189,7 +190,7 @@ static PyObject *skim(PyObject *self, PyObject *argument) {
         if (result != SCAN_ENTRIES && result != SCAN_OTHER) break;
         const char *text = reader->data + reader->start;
         size_t length = reader->scan.end;
-        if (*text == '-' || *text == '!') {
+        if (*text == '-') {
             PyObject *error = Py_BuildValue("ny#", at, text, (Py_ssize_t)length);
             if (!errors) errors = PyList_New(0);
             int failed = error && errors ? PyList_Append(errors, error) : -1;

@@ -1,9 +1,12 @@
 #include "scan.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_NUMBER = 20 }; /* digits and sign of a 64-bit number */
+enum { MOST_DIGITS = 18 }; /* of a number that fits in 63 bits whatever its digits are */
+
+static const long long MOST_ELEMENTS = UINT32_MAX; /* of one array; as hiredis has it */
 
 /* What became of looking at one element. */
 typedef enum { WHOLE, MORE, UNLIKE, NO_MEMORY } Outcome;
@@ -19,9 +22,11 @@ bool scan_line(const char *at, const char *end, ScanLine *line, bool *broken) {
     p += negative;
     const char *digits = p;
     long long number = 0;
-    while (p < end && *p >= '0' && *p <= '9' && p - digits < LONGEST_NUMBER - 2) number = number * 10 + (*p++ - '0');
+    while (p < end && *p >= '0' && *p <= '9' && p - digits < MOST_DIGITS) number = number * 10 + (*p++ - '0');
     if (end - p < 2) return false;
-    if (p == digits || p[0] != '\r' || p[1] != '\n') {
+    /* `-0` and `07` are none: `number` in entries.c relies on it. */
+    bool odd = *digits == '0' && (negative || p - digits > 1);
+    if (p == digits || odd || p[0] != '\r' || p[1] != '\n') {
         *broken = true;
         return false;
     }
@@ -34,7 +39,7 @@ static Outcome array(Cursor *cursor, long long *number) {
     bool broken = false;
     if (cursor->at < cursor->end && *cursor->at != '*') return UNLIKE;
     if (!scan_line(cursor->at, cursor->end, &line, &broken)) return broken ? UNLIKE : MORE;
-    if (line.number < 0) return UNLIKE;
+    if (line.number < 0 || line.number > MOST_ELEMENTS) return UNLIKE;
     *number = line.number;
     cursor->at = line.at;
     return WHOLE;
@@ -119,28 +124,46 @@ static Outcome streams(Scan *scan, Cursor *cursor) {
     return WHOLE;
 }
 
-/* One element, without those within it, of which it tells how many they are. */
+/* `+OK`: what is in the line is for the parser to judge. */
+static Outcome simple(Cursor *cursor) {
+    const char *at = cursor->at;
+    while ((at = memchr(at, '\r', (size_t)(cursor->end - at)))) {
+        if (++at == cursor->end) return MORE;
+        if (*at == '\n') {
+            cursor->at = at + 1;
+            return WHOLE;
+        }
+    }
+    return MORE;
+}
+
+/* One element, without those within it, of which it tells how many they are.
+ *
+ * The types that hiredis knows, so that the same replies are refused. It takes an attribute (`|`) for a reply by itself; no
+ * server sends one that was not asked for it.
+ */
 static Outcome element(Cursor *cursor, size_t *within) {
+    static const char simples[] = "+-:,_#(", texts[] = "$=", arrays[] = "*~>%|";
     *within = 0;
     if (cursor->at == cursor->end) return MORE;
-    if (!strchr("*~>%|$=!", *cursor->at)) {
-        const char *newline = memchr(cursor->at, '\n', (size_t)(cursor->end - cursor->at));
-        if (!newline) return MORE;
-        cursor->at = newline + 1;
-        return WHOLE;
-    }
+    char kind = *cursor->at;
+    if (memchr(simples, kind, sizeof simples - 1)) return simple(cursor);
+    bool text = memchr(texts, kind, sizeof texts - 1), broken = false;
+    if (!text && !memchr(arrays, kind, sizeof arrays - 1)) return UNLIKE;
     ScanLine line;
-    bool broken = false;
     if (!scan_line(cursor->at, cursor->end, &line, &broken)) return broken ? UNLIKE : MORE;
-    size_t number = line.number < 0 ? 0 : (size_t)line.number;
-    if (strchr("$=!", line.kind) && line.number >= 0) {
-        if (cursor->end - line.at < 2 || line.number > cursor->end - line.at - 2) return MORE;
-        cursor->at = line.at + number + 2;
+    if (line.number < 0) {
+        cursor->at = line.at;
         return WHOLE;
     }
+    if (text) {
+        if (cursor->end - line.at < 2 || line.number > cursor->end - line.at - 2) return MORE;
+        cursor->at = line.at + line.number + 2;
+        return WHOLE;
+    }
+    if (line.number > MOST_ELEMENTS) return UNLIKE;
     cursor->at = line.at;
-    /* An attribute stands before an element, which is still to come. */
-    if (!strchr("$=!", line.kind)) *within = strchr("%|", line.kind) ? 2 * number + (line.kind == '|') : number;
+    *within = (size_t)line.number * (kind == '%' || kind == '|' ? 2 : 1);
     return WHOLE;
 }
 
@@ -163,7 +186,7 @@ static Outcome opening(Scan *scan, Cursor *cursor) {
     if (cursor->at == cursor->end) return MORE;
     if (*cursor->at != '*' && *cursor->at != '%') return UNLIKE;
     if (!scan_line(cursor->at, cursor->end, &line, &broken)) return broken ? UNLIKE : MORE;
-    if (line.number <= 0) return UNLIKE;
+    if (line.number <= 0 || line.number > MOST_ELEMENTS) return UNLIKE;
     cursor->at = line.at;
     scan->map = line.kind == '%';
     scan->streams_left = (size_t)line.number;

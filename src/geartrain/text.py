@@ -36,6 +36,18 @@ def _keep(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(HANDLER, _keep)
 
 
+def withdraw() -> bool:
+    """Whether there are undecodable strings in what has been parsed of a reply that is to be restored later, by whom
+    `note` is called before; until then others may parse in this thread."""
+    undecodable, _noted.undecodable = _noted.undecodable, False
+    return undecodable
+
+
+def note() -> None:
+    """There are undecodable strings in the reply that is restored next."""
+    _noted.undecodable = True
+
+
 def restore(reply: Any) -> Any:
     """The reply with every undecodable string as bytes; call it for each reply that the parser made in this thread."""
     if not _noted.undecodable:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from geartrain.extension import extension
-from geartrain.runtime.arguments import accepted, packed
-from geartrain.wire import Argument
+from geartrain.runtime.arguments import accepted, usual
+from geartrain.wire import Argument, pack
 
 if TYPE_CHECKING:
     import _geartrain_records
@@ -36,8 +36,9 @@ class Commands:
         Raises:
             ArgumentError: an argument of a type that a command does not take.
         """
-        self._packed.append(packed(command, args))
-        self.pending.append((command, at))
+        words = usual(command, args)
+        self._packed.append(pack(words))
+        self.pending.append((words[0], at))
         return len(self._packed)
 
     def take(self) -> bytes:

@@ -21,7 +21,7 @@ import hiredis
 
 from geartrain.errors import CommandError, ServerUnavailable
 from geartrain.extension import extension
-from geartrain.text import HANDLER, restore
+from geartrain.text import HANDLER, note, restore, withdraw
 
 Argument = str | bytes | int | float
 Command = Sequence[Argument]
@@ -87,6 +87,7 @@ class Channel:
         self._fill: Callable[[], None] = self._feed
         self._skimmer: Any = None
         self._blocks = False
+        self._undecodable = False
 
     def fileno(self) -> int:
         """The socket's descriptor, for `select`."""
@@ -96,6 +97,7 @@ class Channel:
         """Seconds without a byte after which `receive` raises ServerUnavailable; None: it waits for ever."""
         self._socket.settimeout(seconds)
         self._blocks = False
+        self._fill = self._feed
 
     def wait_in_kernel(self, seconds: float) -> None:
         """As `set_timeout`, for those who only `send` and `receive`: two system calls less for each exchange.
@@ -120,7 +122,7 @@ class Channel:
         self.wait_in_kernel(seconds)
         if extension is None:
             return
-        self._reader = extension.Reader(parse)
+        self._reader = extension.Reader(_parse_received)
         if self._blocks:
             self._fill = lambda: self._receive_reply(self._reader)
 
@@ -141,15 +143,21 @@ class Channel:
         return restore(reply)
 
     def refusals(self, count: int) -> list[tuple[int, ErrorReply]]:
-        """Receive that many replies, of which only errors are wanted: each with its number, 0 is the first."""
+        """Receive that many replies, of which only errors are wanted: each with its number, 0 is the first.
+
+        They are all that is outstanding: nothing else may have been sent, nor be pushed.
+        """
         if extension is None or self._reader.has_data():
             return [(number, reply) for number in range(count) if isinstance(reply := self.receive(), ErrorReply)]
-        skimmer = self._skimmer = self._skimmer or extension.Reader(parse)
+        skimmer = self._skimmer = self._skimmer or extension.Reader(_parse_received)
         found: list[tuple[int, ErrorReply]] = []
         taken = 0
         while True:
-            more, errors = skimmer.skim(count - taken)
-            found += [(taken + number, parse(text)) for number, text in errors or ()]
+            try:
+                more, errors = skimmer.skim(count - taken)
+            except ValueError as error:
+                raise ServerUnavailable(str(error)) from error
+            found += [(taken + number, _parse_received(text)) for number, text in errors or ()]
             taken += more
             if taken == count:
                 return found
@@ -176,9 +184,13 @@ class Channel:
                 self._fill()
             except ServerUnavailable as error:
                 if isinstance(error.__cause__, TimeoutError):
+                    self._undecodable = withdraw() or self._undecodable
                     return None
                 raise
             reply = self._reader.gets()
+        if self._undecodable:
+            self._undecodable = False
+            note()
         return restore(reply)
 
     def _fill_skimmer(self, skimmer: Any) -> None:
@@ -258,6 +270,14 @@ def parse(encoded: bytes) -> Any:
         raise ValueError(f"{encoded!r:.100} is no reply of a server")
     _parser.reader = reader
     return restore(reply)
+
+
+def _parse_received(encoded: bytes) -> Any:
+    """As `parse`, of what came on a connection."""
+    try:
+        return parse(encoded)
+    except ValueError as error:
+        raise ServerUnavailable(str(error)) from error
 
 
 def pack(command: Command) -> bytes:

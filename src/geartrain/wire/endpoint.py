@@ -248,7 +248,10 @@ def _pool(url: str, timeout: float) -> ConnectionPool:
     options = _options(timeout)
     if url.startswith("unix:"):
         del options["socket_keepalive"]
-    return ConnectionPool.from_url(url, **options)
+    pool = ConnectionPool.from_url(url, **options)
+    # What a URL says of the protocol is not for us: replies would have other forms than all that is written here expects.
+    pool.connection_kwargs.update(_PROTOCOL)
+    return pool
 
 
 _PROTOCOL = {"protocol": 2} if int(redis.__version__.partition(".")[0]) >= 5 else {}
