@@ -29,7 +29,10 @@ C_TESTS  := $(patsubst tests/native/%.c,build/native/%,$(wildcard tests/native/*
 C_FLAGS  := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Inative -pthread
 SANITIZE ?= address,undefined
 
-.PHONY: setup demo demo-cluster test test-native test-sanitize lint format bench bench-gates clean
+# What holds the extension to its twin, and needs no server.
+TWIN_TESTS := $(wildcard tests/property/test_*_twins.py)
+
+.PHONY: setup demo demo-cluster test test-native test-sanitize test-sanitize-extension lint format bench bench-gates clean
 
 setup: $(STAMP) $(CLIENTS_STAMP)
 	@echo "setup: $(VENV) is ready"
@@ -81,20 +84,27 @@ build/native/%: tests/native/%.c $(NATIVE)
 	$(CC) $(C_FLAGS) -O1 -g $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined) \
 		-o $@ $< $(filter native/%.c,$(NATIVE)) -ldl -lm
 
-# The tests of the module, on servers that run under AddressSanitizer and UndefinedBehaviorSanitizer. What these find is in
+# First the extension in this Python, then the tests of the module, on servers that run under AddressSanitizer and UndefinedBehaviorSanitizer. What these find is in
 # build/sanitize/reports/, and fails the run.
-test-sanitize: build/sanitize/.installed
+test-sanitize: build/sanitize/.installed test-sanitize-extension
 	@rm -rf build/sanitize/reports && mkdir -p build/sanitize/reports
 	@GEARTRAIN_MODULE=$(CURDIR)/build/sanitize/geartrain/native/geartrain.so \
 		GEARTRAIN_SANITIZER_REPORTS=$(CURDIR)/build/sanitize/reports \
 		$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope tests/native $(ARGS)
 	@if [ -n "$$(ls build/sanitize/reports)" ]; then cat build/sanitize/reports/*; exit 1; fi
 
+# The sanitizers' library has to be in the process before the extension. Hypothesis: fewer examples.
+test-sanitize-extension: build/sanitize/.installed
+	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
+		ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+		PYTHONPATH=$(CURDIR)/tests/support/sanitized GEARTRAIN_EXTENSION=$(CURDIR)/build/sanitize/_geartrain_records.abi3.so \
+		$(BIN)/python -m pytest -q --timeout 120 --hypothesis-profile quick $(TWIN_TESTS) $(ARGS)
+
 build/sanitize/.installed: pyproject.toml $(NATIVE) | $(STAMP)
 	@echo "test-sanitize: building the module with -fsanitize=$(SANITIZE)"
 	@$(PIP) install --quiet --no-deps --upgrade --target build/sanitize \
 		--config-settings=cmake.define.GEARTRAIN_SANITIZE=$(SANITIZE) .
-	@test -f build/sanitize/geartrain/native/geartrain.so || { echo "test-sanitize: there is no C compiler" >&2; exit 1; }
+	@test -f build/sanitize/geartrain/native/geartrain.so && test -f build/sanitize/_geartrain_records.abi3.so || { echo "test-sanitize: there is no C compiler, or no headers of Python" >&2; exit 1; }
 	@touch $@
 
 lint: $(STAMP)
@@ -103,8 +113,10 @@ lint: $(STAMP)
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports
 	@# Not together with sanitizers: these make compilers warn of what is no fault.
-	@command -v $(CC) >/dev/null || { echo "lint: no C compiler, native/ is not checked"; exit 0; }; \
-		for file in $(wildcard native/*.c); do $(CC) $(C_FLAGS) -O2 -Werror -c -o /dev/null $$file || exit 1; done
+	@command -v $(CC) >/dev/null || { echo "lint: no C compiler, the C is not checked"; exit 0; }; \
+		headers=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
+		for file in $(wildcard native/*.c extension/*.c); do \
+			$(CC) $(C_FLAGS) -isystem $$headers -O2 -Werror -c -o /dev/null $$file || exit 1; done
 
 format: $(STAMP)
 	$(BIN)/ruff check --quiet --fix .

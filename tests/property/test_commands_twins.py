@@ -17,6 +17,8 @@ from geartrain.runtime.deferred import Commands
 if extension is None:
     pytest.skip("the extension is not installed, or left out", allow_module_level=True)
 
+USUAL_COUNT = settings.default.max_examples
+
 
 class Text(str):
     """Says that it is another text."""
@@ -104,13 +106,13 @@ def added(commands, command, args, at):
 
 def state(commands):
     """All that can be seen of them."""
-    return commands.unsent, [(type(name), name, at) for name, at in commands.pending]
+    return commands.unsent, [(type(name), repr(name), at) for name, at in commands.pending]
 
 
 @given(st.lists(st.one_of(COMMANDS, st.none()), max_size=12))
 @example([("SET", ["a", 10**5000]), ("SET", [Whole(10**5000)]), ("SET", ["\ud800"]), ("\ud800", []), None])
 @example([("SET", [-0.0, math.nan, math.inf, 1e16, 1e22, 5e-324])])
-@settings(max_examples=200)
+@settings(max_examples=2 * USUAL_COUNT)
 def test_the_same_commands_are_added_and_the_same_refused(steps):
     """After each: the same count, the same bytes and the same error; nothing is half there after one. None: `take`."""
     native, python = extension.Commands(accepted), Commands()

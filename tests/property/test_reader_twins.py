@@ -23,6 +23,8 @@ from support.replies import array, bulk, errors, one_stream, other_replies, piec
 if extension is None:
     pytest.skip("the extension is not installed, or left out", allow_module_level=True)
 
+USUAL_COUNT = settings.default.max_examples
+
 LISTS = st.lists(replies, min_size=1, max_size=4)
 
 
@@ -93,14 +95,14 @@ def test_replies_are_the_same_however_they_are_cut(data, items):
 
 
 @given(LISTS)
-@settings(max_examples=30)
+@settings(max_examples=USUAL_COUNT // 3)
 def test_replies_are_the_same_byte_by_byte(items):
     """Nothing is given out too early, nor kept back."""
     check_equal([bytes([byte]) for byte in b"".join(items)])
 
 
 @given(st.lists(replies, min_size=1, max_size=2).map(b"".join).filter(lambda text: len(text) < 600))
-@settings(max_examples=20)
+@settings(max_examples=USUAL_COUNT // 5)
 def test_replies_are_the_same_cut_at_every_point(text):
     """Each point in turn."""
     for cut in range(len(text) + 1):
@@ -210,7 +212,7 @@ def garbled(draw):
 
 
 @given(st.data(), st.one_of(st.binary(max_size=40), garbled(), NOISE.map(b"".join)))
-@settings(max_examples=300)
+@settings(max_examples=3 * USUAL_COUNT)
 def test_garbage_is_refused_or_waited_for_by_both(data, text):
     """The extension may wait where hiredis refuses already; neither gives a reply that the other does not."""
     native, python = sides(*data.draw(pieces(text)))
@@ -306,7 +308,7 @@ def connected(*, native, blocks=True):
 
 
 @given(MIXED, st.booleans())
-@settings(max_examples=30)
+@settings(max_examples=USUAL_COUNT // 3)
 def test_a_channel_tells_the_same_refusals_both_ways(items, blocks):
     """And is ready for the next replies."""
     text = b"".join(items)
@@ -322,7 +324,7 @@ def test_a_channel_tells_the_same_refusals_both_ways(items, blocks):
 
 
 @given(st.data(), LISTS)
-@settings(max_examples=30)
+@settings(max_examples=USUAL_COUNT // 3)
 def test_a_channel_that_reads_entries_receives_the_same_both_ways(data, items):
     """While they come in pieces, from another thread."""
     text = b"".join(items)
