@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
-import ssl
 import subprocess
-import threading
 
 import pytest
 
@@ -107,60 +104,9 @@ def test_a_sentinel_that_knows_no_such_service_is_no_server(sentinel):
         answer(f"redis+sentinel://127.0.0.1:{sentinel}/other")
 
 
-@pytest.fixture
-def certificate(tmp_path):
-    """A certificate of 127.0.0.1, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make a certificate with")
-    key, made = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-keyout", key, "-out", made, "-days", "2", "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
-        ],
-        capture_output=True,
-        check=True,
-    )
-    return made, key
-
-
-@pytest.fixture
-def tls_port(valkey, certificate):
-    """A port that speaks TLS and passes everything on to `valkey` (none of the packaged servers speaks TLS)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            with contextlib.suppress(OSError):
-                _pass_on(context, client, valkey.port)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield listener.getsockname()[1]
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    thread.join()
-
-
-def _pass_on(context, client, port):
-    """One client's conversation; requests and replies are small, and take turns."""
-    server = socket.create_connection(("127.0.0.1", port))
-    with server, client, context.wrap_socket(client, server_side=True) as inside:
-        while data := inside.recv(65536):
-            server.sendall(data)
-            inside.sendall(server.recv(65536))
-
-
 def test_tls_with_the_certificate_that_the_url_names(tls_port, certificate):
     """`rediss://` with redis-py's options."""
-    assert answer(f"rediss://127.0.0.1:{tls_port}?ssl_ca_certs={certificate[0]}") == "here"
+    assert answer(f"rediss://127.0.0.1:{tls_port}?ssl_ca_certs={certificate.path}") == "here"
 
 
 def test_tls_with_a_certificate_that_nobody_vouches_for_is_refused(tls_port):
@@ -168,3 +114,9 @@ def test_tls_with_a_certificate_that_nobody_vouches_for_is_refused(tls_port):
     with pytest.raises(ServerUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
         answer(f"rediss://127.0.0.1:{tls_port}")
     assert answer(f"rediss://127.0.0.1:{tls_port}?ssl_cert_reqs=none") == "here"
+
+
+def test_the_protocol_is_ours_to_choose(valkey):
+    """What a URL for redis-py says of it changes no reply's form."""
+    with Link(Endpoint(f"{valkey.url}?protocol=3")) as link:
+        assert link.call("CONFIG", "GET", "port") == ["port", str(valkey.port)]

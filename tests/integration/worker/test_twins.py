@@ -237,6 +237,26 @@ GB('StreamReader').foreach(effect).register('s:*', batch=10, onFailedPolicy='con
 """
 
 
+def test_streams_over_tls(way, place, tls_port, certificate, start_worker):
+    """Large replies too, which come in many pieces, and deferred commands, of which some are refused."""
+    source = """
+def effect(r):
+    execute.later('rpush', r.get('key', 'seen'), f"{r['n']} {len(r['text'])}")
+GB('StreamReader').foreach(effect).register('s', batch=10, onFailedPolicy='continue', name='all')
+"""
+    place.client.execute(source, session="test")
+    place.link.call("SET", "text", "no list")
+    text = "\N{STEAM LOCOMOTIVE}" * 5000
+    more = {f"n{n}": ("text", text, *(("key", "text") if n == 33 else ())) for n in range(300)}
+    add_all(place, "s", 300, **more)
+    url = f"rediss://127.0.0.1:{tls_port}?ssl_ca_certs={certificate.path}"
+    start_worker(url, FAST, {SWITCH: "0"} if way == "python" else {})
+    info = place.wait_done("all", 30)
+    assert counters(info) == (30, 29, 1, 0, 0, 290)
+    assert "'n': '33'" in info.last_error
+    assert place.link.call("LRANGE", "seen", 0, -1) == [f"{n} 5000" for n in range(300) if n != 33]
+
+
 @pytest.mark.servers("valkey-9.1")
 def test_streams_of_a_cluster(way, cluster_url, start_worker):
     """Each is read on its own shard; commands keep their order, and a refused one is named."""
