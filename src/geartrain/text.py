@@ -37,8 +37,10 @@ codecs.register_error(HANDLER, _keep)
 
 
 def withdraw() -> bool:
-    """Whether there are undecodable strings in what has been parsed of a reply that is to be restored later, by whom
-    `note` is called before; until then others may parse in this thread."""
+    """Whether there are undecodable strings in the part of a reply that has been parsed.
+
+    It is to be restored later, when `note` has said so again; until then others may parse in this thread.
+    """
     undecodable, _noted.undecodable = _noted.undecodable, False
     return undecodable
 

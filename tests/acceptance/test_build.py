@@ -42,8 +42,21 @@ def module(target):
     )
 
 
+def extension(target):
+    """The file of the extension that the installed package finds, or None."""
+    # `-S`: this environment's own one would be found first.
+    code = (
+        f"import runpy, sys; sys.path.append({str(target)!r});"
+        f" found = runpy.run_path({str(target / 'geartrain' / 'extension.py')!r})['extension'];"
+        " print(found and found.__file__)"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code]
+    found = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True).stdout.strip()
+    return None if found == "None" else Path(found)
+
+
 def test_with_a_compiler_the_package_has_the_module(tmp_path):
-    """In a folder of its own, in a wheel for every Python of this platform."""
+    """In a folder of its own, and the extension beside the package, in a wheel for every Python of this platform."""
     if shutil.which("cc") is None:
         pytest.skip("there is no C compiler")
     target = tmp_path / "installed"
@@ -53,14 +66,16 @@ def test_with_a_compiler_the_package_has_the_module(tmp_path):
     assert [path.name for path in (target / "geartrain" / "native").iterdir()] == ["geartrain.so"]
     assert os.access(target / "geartrain" / "native" / "geartrain.so", os.X_OK), "servers refuse it otherwise"
     assert module(target).stdout == f"{target / 'geartrain' / 'native' / 'geartrain.so'}\n"
+    assert extension(target) == target / "_geartrain_records.abi3.so"
 
 
 @pytest.mark.parametrize(("name", "value"), [("CC", "/nonexistent"), ("GEARTRAIN_WITHOUT_MODULE", "1")])
 def test_without_a_compiler_everything_else_is_installed(tmp_path, name, value):
-    """The installation succeeds, and what needs the module says what to do."""
+    """The installation succeeds, and what needs the module says what to do; records are made in Python."""
     target = tmp_path / "installed"
     install(target, **{name: value})
     assert not (target / "geartrain" / "native").exists()
+    assert extension(target) is None
     done = module(target)
     assert (done.returncode, done.stdout) == (1, "")
     assert "the server module is not installed" in done.stderr

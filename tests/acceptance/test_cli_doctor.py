@@ -10,6 +10,7 @@ import pytest
 
 from geartrain import __version__
 from geartrain.client import Client
+from geartrain.extension import extension
 from geartrain.registry.code import PYTHON
 from geartrain.server.configuration import free_port
 from geartrain.wire import Endpoint, Link
@@ -31,6 +32,7 @@ CHECKS = {
     "permissions",
     "persistence",
     "python",
+    "records",
     "registrations",
     "server",
     "signatures",
@@ -89,6 +91,21 @@ def test_people_read_a_line_for_each_check_and_what_to_type(valkey):
     at = next(number for number, line in enumerate(lines) if line.startswith("warning  persistence"))
     assert lines[at + 1].strip() == "-> CONFIG SET appendonly yes"
     assert not any(line.startswith("failed") for line in lines)
+
+
+def test_it_says_whether_streams_are_read_in_c(valkey):
+    """Of this installation: the one that it runs in."""
+    code, document = doctor(valkey.url)
+    if extension is None:
+        assert found(document, "records")[0][:2] == (
+            "warning",
+            "workers of this installation read streams in Python, which is slower: the extension is not installed",
+        )
+    else:
+        assert found(document, "records") == [("ok", "workers of this installation read streams in C", None)]
+    code, document = doctor(valkey.url, GEARTRAIN_NATIVE="0")
+    text = "workers of this installation read streams in Python, which is slower: GEARTRAIN_NATIVE is 0"
+    assert (code, found(document, "records")) == (0, [("warning", text, "unset GEARTRAIN_NATIVE")])
 
 
 def test_it_changes_nothing_on_the_server(url, link):

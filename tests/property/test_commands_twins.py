@@ -1,4 +1,4 @@
-"""Commands that are put off are the same bytes whether the extension or Python packs them, and the same ones are refused."""
+"""Commands that are put off are the same bytes, and the same are refused, whether C packs them or Python."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ ODD = st.one_of(
     FLOATS.map(Real),
     st.sampled_from([None, True, False, Number.SEVEN, [], {}, object, Rude(), 1j]),
 )
-COMMANDS = st.tuples(st.one_of(st.sampled_from(["SET", b"\xff"]), ODD), st.lists(st.one_of(USUAL, USUAL, ODD), max_size=5))
+COMMANDS = st.tuples(
+    st.one_of(st.sampled_from(["SET", b"\xff"]), ODD), st.lists(st.one_of(USUAL, USUAL, ODD), max_size=5)
+)
 
 
 def added(commands, command, args, at):

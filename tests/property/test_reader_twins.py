@@ -1,11 +1,11 @@
-"""Replies are the same whether the extension or hiredis reads them: any replies, in any pieces; and entries are the same
-records."""
+"""Replies are the same whether the extension or hiredis reads them: any replies, in any pieces; so are records."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -178,7 +178,7 @@ def test_entries_have_a_size(reply):
     """The bytes that they take, of parts too: what a worker bounds its memory by."""
     _, entries, twin = entries_of(reply)
     assert 0 < size_of(entries) < len(reply)
-    assert 0 < size_of(twin)
+    assert size_of(twin) > 0
     assert sum(size_of(entries[index : index + 1]) for index in range(len(entries))) == size_of(entries)
     assert size_of(entries[:0]) == 0
 
@@ -269,9 +269,9 @@ MIXED = st.lists(st.one_of(errors, other_replies, stream_replies), min_size=1, m
 def errors_in(text):
     """What the twin finds: (number, error line) of each reply that is an error; and how many replies there are."""
     _, python = sides(text)
-    return [
-        (number, reply.text) for number, reply in enumerate(python.replies) if isinstance(reply, ErrorReply)
-    ], len(python.replies)
+    return [(number, reply.text) for number, reply in enumerate(python.replies) if isinstance(reply, ErrorReply)], len(
+        python.replies
+    )
 
 
 @given(st.data(), MIXED)
@@ -294,7 +294,7 @@ def test_skim_tells_the_errors_that_are_among_replies(data, items):
 def connected(*, native, blocks=True):
     """A channel, and the socket of the other side."""
     ours, theirs = socket.socketpair()
-    connection = type("Connection", (), {"_sock": ours, "disconnect": lambda self: ours.close()})()
+    connection = SimpleNamespace(_sock=ours, disconnect=ours.close)
     with pytest.MonkeyPatch.context() as patch, theirs:
         if not native:
             patch.setattr(wire, "extension", None)

@@ -1,10 +1,7 @@
-"""Replies of a server as bytes, made at random: those of XREAD, and all others, in both versions of the protocol.
+"""Replies of a server as bytes, made at random, in both versions of the protocol.
 
-    stream_replies    of XREAD: streams with entries, of any names, fields and values
-    one_stream        the same of one stream
-    other_replies     of anything else, nested
-    replies           both
-    pieces            a text cut at random places
+`stream_replies` are those of XREAD: streams with entries, of any names, fields and values; `one_stream`: of one stream.
+`other_replies` are those of anything else, nested; `replies` are both. `pieces` cuts a text at random places.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from geartrain.cli.health import module, permissions, registry, server
+from geartrain.cli.health import module, permissions, records, registry, server
 from geartrain.cli.health.finding import Finding, Result, failed, ok
 from geartrain.cli.health.nodes import Nodes, check_cluster, check_versions, nodes_of, on_each
 from geartrain.cli.options import json_option, url_option
@@ -88,6 +88,7 @@ class _Report:
 
     def _checks(self, link: Access) -> Iterator[Finding]:
         nodes, each = self._nodes, self._nodes.answering
+        yield records.check_records()
         yield from check_cluster(nodes)
         yield from check_versions(nodes)
         yield from on_each(each, lambda node: server.check_version(node.seen))

@@ -11,8 +11,8 @@ from geartrain.wire import Argument, pack
 _TYPES = frozenset({str, bytes, int, float})
 
 _WIDE = 1 << 63
-"""Ints from here on, and below its negative, are made text here: Python refuses very large ones, and hiredis, which does
-not ask whether it did, ends the process."""
+"""Ints from here on, and below its negative, are made text here: Python refuses very large ones, and hiredis ends the
+process then."""
 
 _EXACT: dict[type, Callable[[Any], Argument]] = {
     str: str.__str__,

@@ -249,7 +249,7 @@ def _pool(url: str, timeout: float) -> ConnectionPool:
     if url.startswith("unix:"):
         del options["socket_keepalive"]
     pool = ConnectionPool.from_url(url, **options)
-    # What a URL says of the protocol is not for us: replies would have other forms than all that is written here expects.
+    # Whatever a URL says of the protocol: replies would have other forms than those that are expected here.
     pool.connection_kwargs.update(_PROTOCOL)
     return pool
 

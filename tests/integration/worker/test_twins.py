@@ -91,7 +91,9 @@ def test_streams_in_batches_of_any_size(work, place, dialect):
 
 def test_a_partial_batch_after_its_duration(work, place):
     """What is left of the last batch is executed by itself."""
-    source = "GB('StreamReader').foreach(lambda r: execute('rpush', 'seen', r['n'])).register('s', batch=7, duration=50)"
+    source = (
+        "GB('StreamReader').foreach(lambda r: execute('rpush', 'seen', r['n'])).register('s', batch=7, duration=50)"
+    )
     (registration,) = place.client.execute(source, session="test").registered
     add_all(place, "s", 17)
     work()
@@ -186,7 +188,8 @@ def test_data_of_any_bytes(work, place):
     source = """
 def copy(r):
     fields = [text for name, value in r.items() if name != 'streamId' for text in (name, value)]
-    execute('hset', 'copy:' + r['streamId'], 'types', ' '.join(sorted({type(text).__name__ for text in fields})), *fields)
+    types = sorted({type(text).__name__ for text in fields})
+    execute('hset', 'copy:' + r['streamId'], 'types', ' '.join(types), *fields)
 GB('StreamReader').foreach(copy).register('s')
 """
     (registration,) = place.client.execute(source, session="test").registered

@@ -1,4 +1,4 @@
-"""What Python begins with under sanitizers: the extension of the file that GEARTRAIN_EXTENSION names, whichever is installed.
+"""What Python begins with under sanitizers: the extension that GEARTRAIN_EXTENSION names, whichever is installed.
 
 An editable installation finds its own one before all that is on PYTHONPATH.
 """
@@ -23,5 +23,6 @@ def _load(path: str) -> None:
 
 try:
     _load(os.environ["GEARTRAIN_EXTENSION"])
-except Exception as error:  # noqa: BLE001 - Python would go on with the extension that is installed
+except Exception as error:
+    # Python would go on, with the extension that is installed.
     raise SystemExit(f"the extension cannot be loaded: {error!r}") from error
