@@ -88,7 +88,6 @@ class _Report:
 
     def _checks(self, link: Access) -> Iterator[Finding]:
         nodes, each = self._nodes, self._nodes.answering
-        yield records.check_records()
         yield from check_cluster(nodes)
         yield from check_versions(nodes)
         yield from on_each(each, lambda node: server.check_version(node.seen))
@@ -104,6 +103,7 @@ class _Report:
         yield from server.check_clock([(node.name, node.link) for node in each])
         yield from on_each(each, lambda node: server.check_persistence(node.seen))
         yield from on_each(each, lambda node: server.check_eviction(node.seen))
+        yield records.check_records()
         if held is None:
             yield failed("registrations", f"the registry cannot be read: {why}")
             return
