@@ -76,7 +76,7 @@ class Life:
             os.kill(node.server.pid, signal.SIGCONT)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 @pytest.mark.servers(VALKEY, "redis-8.2")
 def test_nothing_acknowledged_is_lost_and_order_is_kept_through_a_minute_of_mishaps(
     flavour: str, make_cluster, valkey: EmbeddedServer, start_worker, seed: random.Random
@@ -103,7 +103,7 @@ def test_nothing_acknowledged_is_lost_and_order_is_kept_through_a_minute_of_mish
         load.wait(1000)
     with Link(Endpoint(valkey.url)) as sink:
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: not missing(sink, load.acknowledged), 60)
+            wait_for(lambda: not missing(sink, load.acknowledged), 150)
         assert missing(sink, load.acknowledged) == {}
         assert out_of_order(sink, STREAMS) == {}
         assert out_of_order(sink, KEYS) == {}
