@@ -39,9 +39,9 @@ def test_order_is_kept_and_nothing_is_lost_while_workers_are_added_and_killed(
     repeated = 0
 
     for number in range(ROUNDS):
+        before = count_effects(db, STREAMS)
         for stream in STREAMS:
             ids[stream] += add(db, stream, PER_ROUND)
-        before = count_effects(db, STREAMS)
         goal = seed.randrange(1, len(STREAMS) * PER_ROUND)
         wait_for(lambda: count_effects(db, STREAMS) >= before + goal, 30, f"progress in round {number}")  # noqa: B023
         action = seed.choice(["kill", "kill", "kill two", "add", "stop"])

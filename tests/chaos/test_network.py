@@ -82,8 +82,8 @@ def test_connections_that_are_cut_under_load_lose_nothing_and_are_no_failures(
     start_worker(network.url, QUICK)
     ids: list[str] = []
     for _ in range(10):
-        ids += add(db, "load:1", 200)
         goal = count_effects(db, ["load:1"]) + seed.randrange(1, 200)
+        ids += add(db, "load:1", 200)
         wait_for(lambda: count_effects(db, ["load:1"]) >= goal, 30)  # noqa: B023
         network.cut()
         network.resume()
