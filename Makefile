@@ -96,9 +96,10 @@ test-sanitize: build/sanitize/.installed test-sanitize-extension
 # The sanitizers' library has to be in the process before the extension. Hypothesis: fewer examples.
 test-sanitize-extension: build/sanitize/.installed
 	@LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
-		ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+		ASAN_OPTIONS=detect_leaks=0:suppressions=$(CURDIR)/tests/support/sanitized/suppressions.txt \
+		UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 		PYTHONPATH=$(CURDIR)/tests/support/sanitized GEARTRAIN_EXTENSION=$(CURDIR)/build/sanitize/_geartrain_records.abi3.so \
-		$(BIN)/python -m pytest -q --timeout 120 --hypothesis-profile quick $(TWIN_TESTS) $(ARGS)
+		$(BIN)/python -m pytest -q --capture sys --timeout 120 --hypothesis-profile quick $(TWIN_TESTS) $(ARGS)
 
 build/sanitize/.installed: pyproject.toml $(NATIVE) | $(STAMP)
 	@echo "test-sanitize: building the module with -fsanitize=$(SANITIZE)"

@@ -96,15 +96,29 @@ static int is_called_from(const Sites *sites) {
     return 0;
 }
 
-static PyObject *in_python(PyObject *const *args, Py_ssize_t count) {
-    PyObject *words = PyTuple_New(count);
-    if (!words) return NULL;
+/* What is given by name, as a dict; NULL without an error: there is nothing. */
+static PyObject *named_of(PyObject *const *values, PyObject *names) {
+    PyObject *named = names && PyTuple_Size(names) ? PyDict_New() : NULL;
+    for (Py_ssize_t index = 0; named && index < PyTuple_Size(names); index++) {
+        if (PyDict_SetItem(named, PyTuple_GetItem(names, index), values[index])) Py_CLEAR(named);
+    }
+    return named;
+}
+
+static PyObject *in_python(PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *named = named_of(args + count, names);
+    PyObject *words = PyErr_Occurred() ? NULL : PyTuple_New(count);
+    if (!words) {
+        Py_XDECREF(named);
+        return NULL;
+    }
     for (Py_ssize_t index = 0; index < count; index++) {
         Py_INCREF(args[index]);
         PyTuple_SetItem(words, index, args[index]);
     }
-    PyObject *reply = PyObject_CallObject(fallback, words);
+    PyObject *reply = PyObject_Call(fallback, words, named);
     Py_DECREF(words);
+    Py_XDECREF(named);
     return reply;
 }
 
@@ -124,12 +138,12 @@ static PyObject *put_off(PyObject *context, Commands *commands, PyObject *const 
 
 PyDoc_STRVAR(execute_doc, "execute(command, *args)\n--\n\nAs geartrain.execute.");
 
-static PyObject *execute(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+static PyObject *execute(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     (void)module;
     Commands *commands = here.commands;
-    int called = commands && commands->sites && count ? is_called_from((Sites *)commands->sites) : 0;
+    int called = commands && commands->sites && count && !names ? is_called_from((Sites *)commands->sites) : 0;
     if (called < 0) return NULL;
-    if (!called) return in_python(args, count);
+    if (!called) return in_python(args, count, names);
     PyObject *context = here.context;
     Py_INCREF(context);
     Py_INCREF((PyObject *)commands);
@@ -165,7 +179,7 @@ static PyObject *prepare(PyObject *module, PyObject *args) {
 }
 
 static PyMethodDef functions[] = {
-    {"execute", (PyCFunction)(void (*)(void))execute, METH_FASTCALL, execute_doc},
+    {"execute", (PyCFunction)(void (*)(void))execute, METH_FASTCALL | METH_KEYWORDS, execute_doc},
     {"enter", (PyCFunction)(void (*)(void))enter, METH_FASTCALL, enter_doc},
     {"prepare", prepare, METH_VARARGS, prepare_doc},
     {0},

@@ -46,7 +46,10 @@ if TYPE_CHECKING:
 SEED_VARIABLE = "GEARTRAIN_TEST_SEED"
 
 # A deadline for one example would measure the machine's load; pytest-timeout bounds the whole test.
-hypothesis.settings.register_profile("geartrain", deadline=None, print_blob=True)
+# So does the check that says how fast examples are made.
+hypothesis.settings.register_profile(
+    "geartrain", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 # For processes that are slower than others by much: under sanitizers.
 hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("geartrain"), max_examples=20)
 hypothesis.settings.load_profile("geartrain")

@@ -38,7 +38,7 @@ class _Execute:
 
     __name__ = "execute"
 
-    def __call__(self, command: str | bytes, /, *args: Argument) -> Any:
+    def __call__(self, command: str | bytes, *args: Argument) -> Any:
         """Run a command on the server and return its reply.
 
         In a worker, a call whose reply nobody can notice (the last effect of a `foreach`, without a `try` around it) is

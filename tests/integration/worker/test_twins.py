@@ -183,6 +183,26 @@ def test_a_refused_command_that_was_put_off_names_its_step_and_record(work, plac
         assert place.link.call("LRANGE", f"seen:{stream}", 0, -1) == expected
 
 
+def test_a_command_is_taken_by_name_too(work, place):
+    """As the Python function's argument that it is; other names are refused by that function."""
+    source = """
+def named(r):
+    execute(command='ping')
+    try:
+        execute('ping', other=1)
+    except TypeError as error:
+        execute('rpush', 'seen', str(error))
+    execute(command='echo')
+GB('StreamReader').foreach(lambda r: named(r)).foreach(lambda r: execute(command='ping')).register('s', name='s')
+"""
+    place.client.execute(source, session="test")
+    place.add("s")
+    work()
+    assert "unexpected keyword argument 'other'" in place.seen(1)[0]
+    info = place.wait_info("s", lambda info: info.last_error)
+    assert "wrong number of arguments" in info.last_error
+
+
 def test_data_of_any_bytes(work, place):
     """Names and values that are no UTF-8, empty ones, a field named as the id, and entries of all sizes."""
     source = """
