@@ -32,9 +32,9 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed_and_restarted(fr
     ids: dict[str, list[str]] = {stream: [] for stream in STREAMS}
     with Link(Endpoint(server.url)) as db:
         for _ in range(4):
+            before = count_effects(db, STREAMS)
             for stream in STREAMS:
                 ids[stream] += add(db, stream, 100)
-            before = count_effects(db, STREAMS)
             wait_for(lambda: count_effects(db, STREAMS) > before + 40, 30)  # noqa: B023
             server.kill()
             server.restart()

@@ -41,8 +41,8 @@ def test_under_load_it_ends_within_its_deadline_and_nothing_is_repeated(
     Client(valkey.url).execute(SCRIPT.format(batch=batch), session="chaos")
     ids = {stream: add(db, stream, 300) for stream in STREAMS}
     for _ in range(5):
-        worker = start_worker(valkey.url, LONG_LEASE)
         goal = count_effects(db, STREAMS) + seed.randrange(1, 150)
+        worker = start_worker(valkey.url, LONG_LEASE)
         wait_for(lambda: count_effects(db, STREAMS) >= goal, 10)  # noqa: B023
         assert worker.terminate(timeout=HASTY.stop_deadline) == 0
         assert not worker.works_for(db)

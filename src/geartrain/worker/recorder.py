@@ -67,6 +67,8 @@ class Recorder:
         self._journals: dict[str, deque[Running]] = {}
         self._shown: deque[Running] = deque()
         self._waiting = False
+        # Held while an execution that others may see already gets its id here.
+        self._naming = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._wall = time.time() - time.perf_counter()
@@ -124,8 +126,9 @@ class Recorder:
 
     def abort(self, execution_id: str) -> bool:
         """Abort an execution of this process; False where none of that id runs here."""
-        for seat in list(self._by_thread.values()):
-            running = seat.running
+        with self._naming:
+            seats = [(seat, seat.running) for seat in list(self._by_thread.values())]
+        for seat, running in seats:
             if running is not None and running.id == execution_id:
                 return seat.abort(running)
         return False
@@ -190,7 +193,8 @@ class Recorder:
                            running.deployment.registration.id, self.config.max_idle)  # fmt: skip
             seat.abort(running)
         if not running.id and clock - running.began > _LOOK and seat.show(running):
-            running.id = work.executions.begin(self._kept(running, State.RUNNING))
+            with self._naming:
+                running.id = work.executions.begin(self._kept(running, State.RUNNING))
 
     def _write(self, work: _Work) -> None:
         begin = time.monotonic()
