@@ -92,14 +92,15 @@ static PyObject *given_to_other(Reader *reader, size_t length) {
     return reply;
 }
 
-PyDoc_STRVAR(gets_doc, "gets()\n--\n\nThe next reply, or False where it has not come wholly.");
+PyDoc_STRVAR(gets_doc, "gets()\n--\n\nThe next reply, or Ellipsis where it has not come wholly.");
 
 static PyObject *gets(PyObject *self, PyObject *unused) {
     (void)unused;
     Reader *reader = (Reader *)self;
     switch (look(reader)) {
     case SCAN_MORE:
-        Py_RETURN_FALSE;
+        Py_INCREF(Py_Ellipsis);
+        return Py_Ellipsis;
     case SCAN_ENTRIES:
         return streams_of(reader);
     case SCAN_OTHER:

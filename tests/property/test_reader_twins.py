@@ -65,7 +65,7 @@ class Side:
             return
         self.reader.feed(text)
         try:
-            while (reply := self.reader.gets()) is not False:
+            while (reply := self.reader.gets()) is not ...:
                 self.replies.append(restore(reply))
         # TypeError: a map of which a name is an array, which Python's dicts cannot have.
         except (ServerUnavailable, ValueError, TypeError):
@@ -107,6 +107,15 @@ def test_replies_are_the_same_cut_at_every_point(text):
     """Each point in turn."""
     for cut in range(len(text) + 1):
         check_equal([text[:cut], text[cut:]])
+
+
+@pytest.mark.parametrize("text", [b"#f\r\n", b"_\r\n", b"*0\r\n", b":0\r\n", b"$0\r\n\r\n", b"%0\r\n"])
+def test_a_reply_that_is_nothing_much_is_a_reply(text):
+    """False, None, 0 and what is empty are not "not yet"."""
+    check_equal([text, text])
+    native, _ = sides(text, text)
+    assert native.counts == [1, 2]
+    assert plain(wire.parse(text)) == plain(native.replies[0])
 
 
 @given(stream_replies)
@@ -258,7 +267,7 @@ def test_an_empty_piece_changes_nothing():
     """Nor is there a reply in it."""
     reader = extension.Reader(wire.parse)
     reader.feed(b"")
-    assert (reader.gets(), reader.has_data(), reader.skim(0), reader.skim(3)) == (False, False, (0, None), (0, None))
+    assert (reader.gets(), reader.has_data(), reader.skim(0), reader.skim(3)) == (..., False, (0, None), (0, None))
 
 
 # -- errors alone ------------------------------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ Command = Sequence[Argument]
 _CHUNK = 256 * 1024
 """Bytes asked of the socket at once."""
 
+_NOT_YET = ...
+"""What parsers give where a reply has not come wholly: nothing that a reply can be, as False is one."""
+
 _pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
 UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "UNBLOCKED"})
@@ -137,7 +140,7 @@ class Channel:
         """The next reply: int, str or bytes, list, None, or ErrorReply (as a value, also inside of lists)."""
         gets = self._reader.gets
         reply = gets()
-        while reply is False:
+        while reply is _NOT_YET:
             self._fill()
             reply = gets()
         return restore(reply)
@@ -179,7 +182,7 @@ class Channel:
     def poll(self) -> Any:
         """The next reply, or None where none has come within the timeout (`set_timeout`); the channel stays usable."""
         reply = self._reader.gets()
-        while reply is False:
+        while reply is _NOT_YET:
             try:
                 self._fill()
             except ServerUnavailable as error:
@@ -239,7 +242,7 @@ def _reader() -> hiredis.Reader:
     return hiredis.Reader(
         encoding="utf-8",
         errors=HANDLER,
-        notEnoughData=False,
+        notEnoughData=_NOT_YET,
         replyError=ErrorReply,
         protocolError=ServerUnavailable,
     )
@@ -265,8 +268,8 @@ def parse(encoded: bytes) -> Any:
     try:
         reply = reader.gets()
     except ServerUnavailable:
-        reply = False
-    if reply is False or reader.has_data():
+        reply = _NOT_YET
+    if reply is _NOT_YET or reader.has_data():
         raise ValueError(f"{encoded!r:.100} is no reply of a server")
     _parser.reader = reader
     return restore(reply)
