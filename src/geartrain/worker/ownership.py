@@ -58,6 +58,7 @@ class Ownership:
         self._closing: dict[PartitionKey, Partition] = {}
         self._refused: dict[PartitionKey, tuple[str, float]] = {}
         self._renewed = 0.0
+        self._had: dict[str, set[PartitionKey]] = {}
 
     @property
     def closing(self) -> bool:
@@ -135,6 +136,7 @@ class Ownership:
         partition.tries = outcome.tries
         partition.renewed(asked + self._settings.lease_ttl)
         self.open[key] = partition
+        self._had.setdefault(key[0], set()).add(key)
         return partition
 
     def close(self, key: PartitionKey) -> None:
@@ -178,6 +180,17 @@ class Ownership:
     def everything(self) -> list[Partition]:
         """All partitions that are open or closing."""
         return [*self.open.values(), *self._closing.values()]
+
+    def tell(self, registration: str) -> None:
+        """A registration is gone: make known again what it has had here, for whoever clears away.
+
+        What was cleared before may have been while a partition was at work here, whose commit has made its group again.
+        """
+        self._leases.note(self._had.get(registration, ()))
+
+    def forget(self, registration: str) -> None:
+        """What a registration has had here is cleared away."""
+        self._had.pop(registration, None)
 
     def release_all(self) -> None:
         """At the end: give up every lease but those of executions that still run."""

@@ -468,5 +468,7 @@ class Worker:
     def _clear_away(self, removed: set[str]) -> None:
         """Remove what registrations that were removed have left since, through partitions that were still at work."""
         for name in list(removed):
+            self._ownership.tell(name)
             self._store.remove_remains([name])
+            self._ownership.forget(name)
             self._removed.discard(name)

@@ -253,6 +253,18 @@ def test_a_registration_that_is_removed_under_load_leaves_nothing(place):
     assert all(place.groups(f"s:{number}") == {} for number in range(20))
 
 
+def test_a_group_that_was_made_again_after_the_removal_is_removed_by_the_worker_that_made_it(place):
+    """A commit may come between what the removal looks at and what it deletes: nobody else knows of that group then."""
+    registration = place.register(noting(), "s")
+    place.start()
+    place.add("s", "a", 1)
+    place.seen(1)
+    place.wait_done(registration)
+    place.link.call("DEL", keys.streams(registration))
+    place.client.unregister(registration)
+    wait_for(lambda: place.groups("s") == {} and place.own_keys() == set(), message="nothing is left")
+
+
 def test_other_code_that_takes_the_place_of_a_removed_registration_is_run(place):
     """Even where a worker sees both changes at once."""
     registration = place.register(noting("old "), "s")
