@@ -87,7 +87,6 @@ class Channel:
         self._socket = connected._sock
         self._reader: Any = _reader()
         self._buffer = bytearray(_CHUNK)
-        self._fill: Callable[[], None] = self._feed
         self._skimmer: Any = None
         self._blocks = False
         self._undecodable = False
@@ -100,7 +99,6 @@ class Channel:
         """Seconds without a byte after which `receive` raises ServerUnavailable; None: it waits for ever."""
         self._socket.settimeout(seconds)
         self._blocks = False
-        self._fill = self._feed
 
     def wait_in_kernel(self, seconds: float) -> None:
         """As `set_timeout`, for those who only `send` and `receive`: two system calls less for each exchange.
@@ -123,11 +121,8 @@ class Channel:
             seconds: as of `wait_in_kernel`.
         """
         self.wait_in_kernel(seconds)
-        if extension is None:
-            return
-        self._reader = extension.Reader(_parse_received)
-        if self._blocks:
-            self._fill = lambda: self._receive_reply(self._reader)
+        if extension is not None:
+            self._reader = extension.Reader(_parse_received)
 
     def send(self, packed: bytes) -> None:
         """Send commands that `pack` made."""
@@ -141,9 +136,14 @@ class Channel:
         gets = self._reader.gets
         reply = gets()
         while reply is _NOT_YET:
-            self._fill()
+            self._fill(self._reader)
             reply = gets()
         return restore(reply)
+
+    def replies(self, count: int) -> list[Any]:
+        """The next so many replies, each as of `receive`."""
+        receive = self.receive
+        return [receive() for _ in range(count)]
 
     def refusals(self, count: int) -> list[tuple[int, ErrorReply]]:
         """Receive that many replies, of which only errors are wanted: each with its number, 0 is the first.
@@ -151,7 +151,8 @@ class Channel:
         They are all that is outstanding: nothing else may have been sent, nor be pushed.
         """
         if extension is None or self._reader.has_data():
-            return [(number, reply) for number in range(count) if isinstance(reply := self.receive(), ErrorReply)]
+            replies = enumerate(self.replies(count))
+            return [(number, reply) for number, reply in replies if isinstance(reply, ErrorReply)]
         skimmer = self._skimmer = self._skimmer or extension.Reader(_parse_received)
         found: list[tuple[int, ErrorReply]] = []
         taken = 0
@@ -164,7 +165,7 @@ class Channel:
             taken += more
             if taken == count:
                 return found
-            self._fill_skimmer(skimmer)
+            self._fill(skimmer)
 
     def use_resp3(self) -> None:
         """Speak the protocol's version 3 from now on: pushed messages may come between replies, as `Push`.
@@ -184,7 +185,7 @@ class Channel:
         reply = self._reader.gets()
         while reply is _NOT_YET:
             try:
-                self._fill()
+                self._fill(self._reader)
             except ServerUnavailable as error:
                 if isinstance(error.__cause__, TimeoutError):
                     self._undecodable = withdraw() or self._undecodable
@@ -196,29 +197,19 @@ class Channel:
             note()
         return restore(reply)
 
-    def _fill_skimmer(self, skimmer: Any) -> None:
-        if self._blocks:
-            self._receive_reply(skimmer)
-        else:
-            self._feed(skimmer)
-
-    def _receive_reply(self, reader: Any) -> None:
-        """Receive the next reply wholly, without the interpreter."""
+    def _fill(self, reader: Any) -> None:
+        """Receive for a reader what is there; where it and the socket can, a whole reply without the interpreter."""
         try:
-            goes_on = reader.fill(self._socket)
+            if self._blocks and not isinstance(reader, hiredis.Reader):
+                goes_on = reader.fill(self._socket)
+            else:
+                count = self._socket.recv_into(self._buffer)
+                reader.feed(self._buffer, 0, count)
+                goes_on = count > 0
         except OSError as error:
             raise ServerUnavailable(f"connection lost while reading: {error}") from error
         if not goes_on:
             raise ServerUnavailable("the server closed the connection")
-
-    def _feed(self, reader: Any = None) -> None:
-        try:
-            count = self._socket.recv_into(self._buffer)
-        except OSError as error:
-            raise ServerUnavailable(f"connection lost while reading: {error}") from error
-        if count == 0:
-            raise ServerUnavailable("the server closed the connection")
-        (reader or self._reader).feed(self._buffer, 0, count)
 
     def request(self, command: Command) -> Any:
         """One round trip; an error reply raises (`raise_for`)."""

@@ -5,9 +5,9 @@ A command that was under way when the connection was lost is not sent again: onl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from geartrain.errors import ServerUnavailable
 from geartrain.wire.channel import Argument, Channel, Command, ErrorReply, pack, pack_all, raise_for
@@ -15,6 +15,8 @@ from geartrain.wire.endpoint import COMMAND_TIMEOUT, Endpoint
 from geartrain.wire.replication import Short, wait_for_replicas
 from geartrain.wire.scripts import Script, ScriptCall, evalsha, evaluate
 from geartrain.wire.shard import Shard
+
+T = TypeVar("T")
 
 PIPELINE = 1000
 """Commands that are sent before their replies are read; bounds what the server must hold of our replies."""
@@ -182,25 +184,20 @@ class Link:
 
     def replies(self, count: int) -> list[Any]:
         """Read the replies of what was sent, error replies as values."""
-        channel = self._channel
-        if channel is None:
-            raise ServerUnavailable(f"{self.endpoint.shown}: the connection was lost before the replies came")
-        try:
-            receive = channel.receive
-            return [receive() for _ in range(count)]
-        except BaseException as error:
-            # Replies may still be on their way (a timeout, a signal): this channel cannot be used again.
-            self._lost(error)
-            raise
+        return self._read(Channel.replies, count)
 
     def refusals(self, count: int) -> list[tuple[int, ErrorReply]]:
         """As `replies`, of which only errors are wanted: each with its number, 0 is the first."""
+        return self._read(Channel.refusals, count)
+
+    def _read(self, read: Callable[[Channel, int], T], count: int) -> T:
         channel = self._channel
         if channel is None:
             raise ServerUnavailable(f"{self.endpoint.shown}: the connection was lost before the replies came")
         try:
-            return channel.refusals(count)
+            return read(channel, count)
         except BaseException as error:
+            # Replies may still be on their way (a timeout, a signal): this channel cannot be used again.
             self._lost(error)
             raise
 

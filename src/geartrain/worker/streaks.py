@@ -7,7 +7,7 @@ ends the streak; so does its time, and then the partition notes what is done, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -51,15 +51,11 @@ def run(
         context: of this thread.
     """
     pipeline = deployment.single or deployment.pipeline
-    begin = perf_counter()
-    times = [begin]
+    times = [perf_counter()]
     try:
         context.begin(pipeline, deployment.tail_calls)
         bind(source, entries, deployment, context)
-        if deployment.single:
-            _ones(records, start, pipeline.function, context, times, begin + LONGEST)
-        else:
-            _batches(records, start, deployment.batch, pipeline.function, context, times, begin + LONGEST)
+        _execute(_pieces(records, start, deployment), pipeline.function, context, times)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too; the policy decides
         raised = pipeline.raised(error)
         try:
@@ -71,37 +67,20 @@ def run(
     return Streak(times, None)
 
 
-def _ones(
-    records: Sequence[Any],
-    start: int,
-    function: Callable[[Any, Context], object],
-    context: Context,
-    times: list[float],
-    until: float,
-) -> None:
-    """Batches of one record."""
-    note = times.append
-    for record in records[start:] if start else records:
-        function(record, context)
-        if context.pending or context.failure:
-            context.flush()
-        now = perf_counter()
-        note(now)
-        if now >= until:
-            return
+def _pieces(records: Sequence[Any], start: int, deployment: Deployment) -> Iterable[Any]:
+    """What the pipeline is called with: one record at a time where it is made for that, else a batch."""
+    if deployment.single:
+        return records[start:]
+    size = deployment.batch
+    return (records[at : at + size] for at in range(start, len(records), size))
 
 
-def _batches(
-    records: Sequence[Any],
-    start: int,
-    size: int,
-    function: Callable[[Any, Context], object],
-    context: Context,
-    times: list[float],
-    until: float,
+def _execute(
+    pieces: Iterable[Any], function: Callable[[Any, Context], object], context: Context, times: list[float]
 ) -> None:
-    for index in range(start, len(records), size):
-        function(records[index : index + size], context)
+    until = times[0] + LONGEST
+    for piece in pieces:
+        function(piece, context)
         if context.pending or context.failure:
             context.flush()
         now = perf_counter()
