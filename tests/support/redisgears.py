@@ -28,6 +28,23 @@ def client(server: EmbeddedServer, protocol: int = 2) -> redis.Redis:
 
 
 @contextmanager
+def emptied(server: EmbeddedServer, protocol: int = 2) -> Iterator[redis.Redis]:
+    """A client of a server whose registrations and keys are removed first, all but the numbers of its executions."""
+    with client(server, protocol) as r:
+        for item in registrations(r):
+            r.execute_command("RG.UNREGISTER", item["id"])
+        for key in r.keys("*"):
+            if "sequence" not in key:
+                r.delete(key)
+        yield r
+
+
+def execute(r: redis.Redis, script: str, *arguments: object) -> Any:
+    """Run a script by RG.PYEXECUTE."""
+    return r.execute_command("RG.PYEXECUTE", script, *arguments)
+
+
+@contextmanager
 def service(url: str, name: str = "tested", more: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m geartrain.rg` for a server, without a worker beside it; killed after the block."""
     env = {**os.environ, "GEARTRAIN_URL": url, "GEARTRAIN_WORKER_ID": name, **(more or {})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from support.redisgears import client, pairs, registrations, served_server
+from support.redisgears import emptied, pairs, registrations, served_server
 
 STREAMS = "GB('StreamReader', desc='mine').register('a'); GB('StreamReader').register('b')"
 
@@ -20,12 +20,7 @@ def shared(request):
 @pytest.fixture(params=[2, 3])
 def r(request, shared):
     """A client, of both protocols; the server is empty, but for its numbers."""
-    with client(shared, request.param) as r:
-        for item in registrations(r):
-            r.execute_command("RG.UNREGISTER", item["id"])
-        for key in r.keys("*"):
-            if "sequence" not in key:
-                r.delete(key)
+    with emptied(shared, request.param) as r:
         yield r
 
 

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from geartrain.server import EmbeddedServer
-from support.redisgears import client, pairs, wait_until_served
+from support.redisgears import client, execute, pairs, wait_until_served
 from support.servers import VALKEY, require_module, required, stable_port
 from support.waiting import wait_for
 from support.wheels import make_wheel
@@ -40,11 +40,6 @@ def r(shared):
     """A client; what was registered before stays, in sessions of its own."""
     with client(shared[0]) as r:
         yield r
-
-
-def execute(r, script, *arguments):
-    """Run a script by RG.PYEXECUTE."""
-    return r.execute_command("RG.PYEXECUTE", script, *arguments)
 
 
 def known(r):

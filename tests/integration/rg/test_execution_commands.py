@@ -11,7 +11,7 @@ import redis
 from geartrain import Dialect, GearsBuilder
 from geartrain.registry.executions import Executions, Kept, State
 from geartrain.wire import Endpoint, Link
-from support.redisgears import client, pairs, served_server
+from support.redisgears import client, emptied, pairs, served_server
 from support.waiting import wait_for
 from support.working import Workplace, until_released
 
@@ -28,10 +28,7 @@ def shared(request):
 @pytest.fixture(params=[2, 3])
 def r(request, shared):
     """A client, of both protocols, of a server that is empty but for its numbers."""
-    with client(shared, request.param) as r:
-        for key in r.keys("*"):
-            if "sequence" not in key:
-                r.delete(key)
+    with emptied(shared, request.param) as r:
         yield r
 
 

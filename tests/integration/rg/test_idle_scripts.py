@@ -13,7 +13,7 @@ from geartrain.client.distributed import LEAST
 from geartrain.pipeline import Progress, watching
 from geartrain.wire import Endpoint, access
 from geartrain.worker.membership import live
-from support.redisgears import client, served_server, wait_until_served
+from support.redisgears import client, emptied, execute, served_server, wait_until_served
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(180)
@@ -31,16 +31,8 @@ def shared():
 @pytest.fixture
 def r(shared):
     """A client of the server, which is empty but for its numbers."""
-    with client(shared) as r:
-        for key in r.keys("*"):
-            if "sequence" not in key:
-                r.delete(key)
+    with emptied(shared) as r:
         yield r
-
-
-def execute(r, script, *arguments):
-    """Run a script by RG.PYEXECUTE."""
-    return r.execute_command("RG.PYEXECUTE", script, *arguments)
 
 
 def allow(r, milliseconds):

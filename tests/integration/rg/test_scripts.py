@@ -7,7 +7,7 @@ import re
 import pytest
 import redis
 
-from support.redisgears import PATIENCE, client, pairs, registrations, served_server
+from support.redisgears import PATIENCE, client, emptied, execute, pairs, registrations, served_server
 from support.waiting import wait_for
 
 ID = re.compile(r"0{40}-\d+")
@@ -23,18 +23,8 @@ def shared(request):
 @pytest.fixture(params=[2, 3])
 def r(request, shared):
     """A client, of both protocols; the server is empty, but for its numbers."""
-    with client(shared[0], request.param) as r:
-        for item in registrations(r):
-            r.execute_command("RG.UNREGISTER", item["id"])
-        for key in r.keys("*"):
-            if "sequence" not in key:
-                r.delete(key)
+    with emptied(shared[0], request.param) as r:
         yield r
-
-
-def execute(r, script, *arguments):
-    """Run a script by RG.PYEXECUTE."""
-    return r.execute_command("RG.PYEXECUTE", script, *arguments)
 
 
 def test_results_and_errors_are_two_lists(r):
