@@ -204,8 +204,7 @@ static PyObject *commands_make(PyTypeObject *type, PyObject *args, PyObject *nam
     PyObject *accepted;
     if (named && PyDict_Size(named)) return PyErr_Format(PyExc_TypeError, "Commands() takes no keyword arguments");
     if (!PyArg_ParseTuple(args, "O", &accepted)) return NULL;
-    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    Commands *commands = (Commands *)alloc(type, 0);
+    Commands *commands = (Commands *)object_new(type);
     if (!commands) return NULL;
     Py_INCREF(accepted);
     commands->accepted = accepted;
@@ -235,13 +234,10 @@ static int commands_clear(PyObject *self) {
 }
 
 static void commands_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     commands_clear(self);
     free(((Commands *)self)->bytes);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
+    object_free(self);
 }
 
 static PyMethodDef commands_methods[] = {

@@ -59,8 +59,7 @@ static void block_leave(Block *block) {
 
 /* Takes over one reference of the block. */
 static PyObject *view(Block *block, size_t start, size_t end) {
-    allocfunc alloc = (allocfunc)PyType_GetSlot(entries_type, Py_tp_alloc);
-    Entries *entries = (Entries *)alloc(entries_type, 0);
+    Entries *entries = (Entries *)object_new(entries_type);
     if (!entries) {
         block_leave(block);
         return NULL;
@@ -328,11 +327,8 @@ static PyObject *entries_size(PyObject *self, void *unused) {
 }
 
 static void entries_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
     block_leave(((Entries *)self)->block);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
+    object_free(self);
 }
 
 static PyMethodDef methods[] = {

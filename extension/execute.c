@@ -34,8 +34,7 @@ static PyObject *sites_make(PyTypeObject *type, PyObject *args, PyObject *named)
     PyObject *pairs;
     if (named && PyDict_Size(named)) return PyErr_Format(PyExc_TypeError, "Sites() takes no keyword arguments");
     if (!PyArg_ParseTuple(args, "O!", &PyTuple_Type, &pairs)) return NULL;
-    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    Sites *sites = (Sites *)alloc(type, 0);
+    Sites *sites = (Sites *)object_new(type);
     if (!sites) return NULL;
     sites->count = (size_t)PyTuple_Size(pairs);
     sites->calls = calloc(sites->count + 1, sizeof *sites->calls);
@@ -53,11 +52,8 @@ static PyObject *sites_make(PyTypeObject *type, PyObject *args, PyObject *named)
 }
 
 static void sites_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
     free(((Sites *)self)->calls);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
+    object_free(self);
 }
 
 static PyType_Slot sites_slots[] = {

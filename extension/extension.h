@@ -30,6 +30,10 @@ int execute_ready(PyObject *module);
  */
 PyObject *entries_new(const char *data, const size_t *offsets, size_t count, size_t end);
 
+/* A new object of a type of ours, all zero; its memory, and its reference to its type, given back. */
+PyObject *object_new(PyTypeObject *type);
+void object_free(PyObject *self);
+
 /* `str` where it is valid UTF-8, else `bytes`. */
 PyObject *text_new(const char *text, size_t length);
 

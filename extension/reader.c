@@ -225,8 +225,7 @@ static PyObject *reader_make(PyTypeObject *type, PyObject *args, PyObject *named
     PyObject *other;
     if (named && PyDict_Size(named)) return PyErr_Format(PyExc_TypeError, "Reader() takes no keyword arguments");
     if (!PyArg_ParseTuple(args, "O", &other)) return NULL;
-    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    Reader *reader = (Reader *)alloc(type, 0);
+    Reader *reader = (Reader *)object_new(type);
     if (!reader) return NULL;
     Py_INCREF(other);
     reader->other = other;
@@ -245,14 +244,11 @@ static int reader_clear(PyObject *self) {
 }
 
 static void reader_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     reader_clear(self);
     scan_free(&((Reader *)self)->scan);
     free(((Reader *)self)->data);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
+    object_free(self);
 }
 
 static PyMethodDef methods[] = {
