@@ -14,12 +14,13 @@ from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
 from geartrain.text import shown, to_text
 from geartrain.worker.assignment import PartitionKey
+from geartrain.worker.batches import Hooks
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import Source
 from geartrain.worker.keyevents import KeyEventSource
 from geartrain.worker.leases import KEY_EVENTS, Leases, Opened, Refused, Renewal
 from geartrain.worker.outboxes import OutboxSource
-from geartrain.worker.partition import Hooks, Partition
+from geartrain.worker.partition import Partition
 from geartrain.worker.policy import caution
 from geartrain.worker.pool import Pool
 from geartrain.worker.streams import StreamSource

@@ -6,37 +6,30 @@
     any but RUNNING ──close──> CLOSED;  RUNNING ──close──> CLOSED at the end of the batch
 
 One execution at a time, in order: that is what QUEUED and RUNNING are for. The lock is held for moments, never while
-user code runs. A batch runs only while the lease is certainly ours: `lease_until` is checked before each one, so that
-a worker that was stopped and wakes up runs nothing more before it has found out.
+user code runs. A batch runs only while the lease is certainly ours: `lease_until` is checked before each one, in a
+streak of short ones every 2 ms, so that a worker that was stopped and wakes up runs nothing more before it has found
+out. What is executed, and what becomes of it, is in `batches`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from geartrain.builder.requests import Reader
-from geartrain.errors import Aborted, ServerUnavailable
 from geartrain.readers.entries import Entries, id_of, id_parts, joined
 from geartrain.registry import Status
-from geartrain.runtime import Context, answering
+from geartrain.runtime import Context
 from geartrain.text import shown
-from geartrain.worker import streaks
 from geartrain.worker.assignment import PartitionKey
+from geartrain.worker.batches import Batches, Hooks
 from geartrain.worker.buffer import Buffer
 from geartrain.worker.deployment import Deployment
-from geartrain.worker.execution import Source, execute, explain, pauses_streams
-from geartrain.worker.keeping import execute_kept
+from geartrain.worker.execution import Source
 from geartrain.worker.policy import Verdict, backoff
 from geartrain.worker.pool import Pool
-from geartrain.worker.recorder import Recorder
-from geartrain.worker.replication import Replication
-from geartrain.worker.streaks import Streak
-from geartrain.worker.tally import Line, Tally
+from geartrain.worker.tally import Tally
 
 SLICE = 0.02
 """Seconds that a partition may keep a thread while others wait."""
@@ -53,27 +46,6 @@ class State(Enum):
     RUNNING = "running"
     WAITING = "waiting"
     CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What a partition tells the rest of the worker; each may be called from any thread, and returns at once.
-
-    Attributes:
-        progressed: something is done that is not committed.
-        drained: a buffer that was full has room again.
-        aborted: the policy stops the registration.
-        failed: an execution failed: outcome, message, traceback (for the log).
-        replication: whether replicas are to have the effects before anything is committed.
-        recorder: keeps executions, where a deployment's are to be kept.
-    """
-
-    progressed: Callable[[Partition], None]
-    drained: Callable[[Partition], None]
-    aborted: Callable[[Partition], None]
-    failed: Callable[[Partition, str, str, str], None]
-    replication: Replication
-    recorder: Recorder
 
 
 class Partition:
@@ -123,7 +95,6 @@ class Partition:
         self.committing = False
         self.tries = 0
         self._capacity = capacity
-        self._source = source
         self._pool = pool
         self._hooks = hooks
         self._lock = threading.Lock()
@@ -132,14 +103,13 @@ class Partition:
         self._closing = False
         self._buffer = Buffer(capacity, deployment.batch)
         self._batch: Entries = []
-        self._confirms = bool(hooks.replication)
-        self._unconfirmed: list[Entries] = []
         self._failures = 0
         self._outages = 0
         self._not_before = 0.0
         self._timer = 0
         self._timer_at = 0.0
         self._tally = Tally(history)
+        self._batches = Batches(self, source, hooks, self._tally)
         self._was_full = False
 
     # -- asked by the reader -------------------------------------------------------------------------------------------
@@ -288,12 +258,7 @@ class Partition:
                     self._was_full = False
             if drained:
                 self._hooks.drained(self)
-            if self._confirms:
-                # What was executed in vain will be executed again: nobody has to wait for it.
-                context.forget_sent()
-            self._execute(run, deployment, context, until)
-            if self._unconfirmed:
-                self._confirm(context)
+            self._batches.execute(run, deployment, context, until)
         if self._was_full:
             self._was_full = False
             self._hooks.drained(self)
@@ -348,169 +313,40 @@ class Partition:
             self._timer_at = at
             self._timer = self._pool.later(self, at)
 
-    def _execute(self, run: Entries, deployment: Deployment, context: Context, until: float) -> None:
-        """Execute a run of batches, one after the other; what cannot run now goes back to the buffer."""
-        size = deployment.batch
-        context.stream = self._source.stream
-        ahead = self._source.records_ahead(run, deployment, context)
-        if self._source.uniform and ahead is not None and not (deployment.keeps or self._confirms):
-            self._execute_streaks(run, ahead, deployment, context, until)
-            return
-        for start in range(0, len(run), size):
-            batch = run[start : start + size]
-            made = ahead is None or start + len(batch) <= len(ahead)
-            if start and not (made and self._may_go_on(deployment, until)):
-                self._put_back(run[start:])
-                return
-            records = None if ahead is None else ahead[start : start + size]
-            if not self._execute_batch(batch, records, deployment, context):
-                self._put_back(run[start + len(batch) :])
-                return
+    # -- called where its batches are executed -------------------------------------------------------------------------
 
-    def _execute_streaks(
-        self, run: Entries, records: list[Any], deployment: Deployment, context: Context, until: float
-    ) -> None:
-        """As `_execute`, where nothing has to be done between batches that go well."""
-        size = deployment.batch
-        start = 0
-        while start < len(run):
-            if start and not self._may_go_on(deployment, until):
-                self._put_back(run[start:])
-                return
-            streak = streaks.run(self._source, run, records, start, deployment, context)
-            start = self._passed(run, start, streak, size)
-            if streak.error is not None:
-                batch = run[start : start + size]
-                begin = streak.times[-1]
-                if not self._went_wrong(batch, deployment, streak.error, begin, time.perf_counter() - begin):
-                    self._put_back(run[start + len(batch) :])
-                    return
-                start += len(batch)
-
-    def _passed(self, run: Entries, start: int, streak: Streak, size: int) -> int:
-        """Note the batches that went well; returns where they end."""
-        if not streak.batches:
-            return start
-        end = min(start + streak.batches * size, len(run))
-
-        def line(index: int) -> tuple[int, str]:
-            begin = start + index * size
-            last = min(begin + size, end)
-            return last - begin, id_of(run, last - 1)
-
-        self._tally.streak(streak.times, end - start, line)
-        self._failures = self._outages = 0
-        self._advance(id_of(run, end - 1), run[start:end])
-        return end
-
-    def _may_go_on(self, deployment: Deployment, until: float) -> bool:
+    def may_go_on(self, deployment: Deployment, until: float) -> bool:
+        """Whether the next batch may follow at once, with the same code, before a time of `time.monotonic`."""
         now = time.monotonic()
         return now < until and now < self.lease_until and self.deployment is deployment and not self._closing
 
-    def _put_back(self, entries: Entries) -> None:
+    def put_back(self, entries: Entries) -> None:
+        """Entries that were taken last, and are not executed now."""
         with self._lock:
             if not self._closing:
                 self._buffer.put_back(entries, time.monotonic())
 
-    def _execute_batch(
-        self, batch: Entries, records: list[Any] | None, deployment: Deployment, context: Context
-    ) -> bool:
-        """Execute one batch, and note how it ended; returns whether the next one may follow at once."""
-        begin = time.perf_counter()
-        waiting = self._source.waiting(batch, context)
-        if waiting is None:
-            count, error = self._run(batch, records, deployment, context)
-        else:
-            with answering(waiting):
-                count, error = self._run(batch, records, deployment, context)
-            if not isinstance(error, ServerUnavailable):
-                waiting.done()
-        duration = time.perf_counter() - begin
-        if error is not None:
-            return self._went_wrong(batch, deployment, error, begin, duration)
-        position = self._source.position(batch)
-        if count:
-            self._tally.success(begin, duration, count, position)
-            if deployment.keeps:
-                self._lagged(batch, begin + duration)
+    def succeeded(self) -> None:
+        """A batch ended well, or somebody has aborted it: what failed before does not count any more."""
         self._failures = self._outages = 0
-        self._advance(position, batch)
-        return True
 
-    def _went_wrong(
-        self, batch: Entries, deployment: Deployment, error: BaseException, begin: float, duration: float
-    ) -> bool:
-        """Note how a batch failed; returns whether the next one may follow at once."""
-        if isinstance(error, ServerUnavailable):
-            self._unavailable(batch)
-            return False
-        timing = (begin, duration, len(batch), self._source.position(batch))
-        if isinstance(error, Aborted):
-            return self._aborted(batch, error, timing)
-        return self._failed(batch, deployment, error, timing)
-
-    def _run(
-        self, batch: Entries, records: list[Any] | None, deployment: Deployment, context: Context
-    ) -> tuple[int, BaseException | None]:
-        if deployment.keeps:
-            return execute_kept(self._hooks.recorder, self._source, batch, records, deployment, context)
-        return execute(self._source, batch, records, deployment, context)
-
-    def _advance(self, position: str, batch: Entries) -> None:
-        """The batch is executed; it is done at once, or when replicas have its effects."""
-        if self._confirms:
-            self._unconfirmed.append(batch)
-            return
-        self.done = (position, self.done[1] + len(batch))
+    def advance(self, position: str, count: int) -> None:
+        """So many entries more are done, the last one of that id."""
+        self.done = (position, self.done[1] + count)
         if not self.commit_queued:
             self._hooks.progressed(self)
 
-    def _confirm(self, context: Context) -> None:
-        """What was executed is done, when replicas have its effects; where these may be lost it is executed again."""
-        executed, self._unconfirmed = self._unconfirmed, []
-        try:
-            if not self._hooks.replication.confirmed(context.wait_for_replicas):
-                self._tally.count("unreplicated", len(executed))
-        except ServerUnavailable:
-            entries = [entry for batch in executed for entry in batch]
-            with self._lock:
-                later, self._batch = self._batch, []
-                self._outages += 1
-                self._not_before = time.monotonic() + backoff(self._outages)
-            self._put_back(joined(entries, later) if later else entries)
-            return
-        self.done = (self._source.position(executed[-1]), self.done[1] + sum(map(len, executed)))
-        self._hooks.progressed(self)
+    def failed(self, batch: Entries, deployment: Deployment, *, pauses: bool) -> Verdict:
+        """A batch failed; what is to be done, and is done here: it waits for its next try, where it has one.
 
-    def _unavailable(self, batch: Entries) -> None:
-        """The server cannot be reached: whatever the policy, the batch runs again when it can."""
-        with self._lock:
-            self._outages += 1
-            self._batch = batch
-            self._not_before = time.monotonic() + backoff(self._outages)
-
-    def _lagged(self, batch: Entries, ended: float) -> None:
-        """Note how long the batch's first entry waited, which only the dialect redisgears-1.2 tells."""
-        if self.deployment.registration.reader is Reader.STREAM:
-            self._tally.lag(id_of(batch, 0), ended)
-
-    def _aborted(self, batch: Entries, error: Aborted, timing: Line) -> bool:
-        """Somebody has aborted the execution: whatever the policy, it is not tried again."""
-        message, trace = explain(error)
-        self._tally.aborted(timing, (message, trace))
-        self._failures = self._outages = 0
-        self._hooks.failed(self, "aborted", message, trace)
-        self._advance(timing[3], batch)
-        return True
-
-    def _failed(self, batch: Entries, deployment: Deployment, error: BaseException, timing: Line) -> bool:
-        """Do what the policy says, or the function itself; returns whether the next batch may follow at once."""
-        message, trace = explain(error)
-        pauses = pauses_streams(error) and deployment.registration.reader is Reader.STREAM
+        Args:
+            batch: its entries.
+            deployment: the code that it ran.
+            pauses: the function asks that its registration be paused.
+        """
         with self._lock:
             self._failures += 1
             verdict = Verdict.PAUSE if pauses else deployment.policy.decide(self._failures)
-            self._tally.failure(timing, verdict.outcome, (message, trace))
             if verdict is Verdict.CONTINUE:
                 self._failures = 0
             else:
@@ -519,11 +355,22 @@ class Partition:
             if verdict.ends:
                 deployment.aborted = True
                 deployment.ending = Status.PAUSED if pauses else Status.ABORTED
-        self._hooks.failed(self, verdict.outcome, message, trace)
-        if verdict.ends:
-            self._hooks.aborted(self)
-        elif verdict is Verdict.CONTINUE:
-            if deployment.keeps:
-                self._lagged(batch, timing[0] + timing[1])
-            self._advance(timing[3], batch)
-        return verdict is Verdict.CONTINUE
+        return verdict
+
+    def unavailable(self, batch: Entries) -> None:
+        """The server cannot be reached: whatever the policy, the batch runs again when it can."""
+        with self._lock:
+            self._batch = batch
+            self._wait_for_server()
+
+    def unconfirmed(self, executed: Entries) -> None:
+        """What was executed may be lost: it runs again, before the batch that waits for its next try."""
+        with self._lock:
+            later, self._batch = self._batch, []
+            self._wait_for_server()
+        self.put_back(joined(executed, later) if later else executed)
+
+    def _wait_for_server(self) -> None:
+        """Holds the lock."""
+        self._outages += 1
+        self._not_before = time.monotonic() + backoff(self._outages)

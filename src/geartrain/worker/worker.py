@@ -37,6 +37,7 @@ from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
 from geartrain.wire import Access, Endpoint, access, topology_of
 from geartrain.worker.assignment import share
+from geartrain.worker.batches import Hooks
 from geartrain.worker.capture import Capture
 from geartrain.worker.committer import Committer
 from geartrain.worker.deployments import Deployments
@@ -48,7 +49,7 @@ from geartrain.worker.keyevents import KeyEvents
 from geartrain.worker.leases import KEY_EVENTS, Leases, Renewal
 from geartrain.worker.membership import Member, Membership, view
 from geartrain.worker.ownership import Ownership
-from geartrain.worker.partition import Hooks, Partition
+from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
 from geartrain.worker.pool import Pool
 from geartrain.worker.readings import Readings
