@@ -25,6 +25,7 @@ typedef struct RedisModuleCommandFilter RedisModuleCommandFilter;
 typedef struct RedisModuleCommandFilterCtx RedisModuleCommandFilterCtx;
 typedef struct RedisModuleCommand RedisModuleCommand;
 typedef struct RedisModuleBlockedClient RedisModuleBlockedClient;
+typedef struct RedisModuleScanCursor RedisModuleScanCursor;
 
 typedef struct {
     uint64_t ms, seq;
@@ -45,6 +46,8 @@ typedef void (*RedisModuleCommandFilterFunc)(RedisModuleCommandFilterCtx *filter
 typedef void (*RedisModuleInfoFunc)(RedisModuleInfoCtx *ctx, int for_crash_report);
 typedef void (*RedisModuleFreeFunc)(RedisModuleCtx *ctx, void *data);
 typedef void (*RedisModuleDisconnectFunc)(RedisModuleCtx *ctx, RedisModuleBlockedClient *client);
+
+typedef void (*RedisModuleScanKeyFunc)(RedisModuleKey *key, RedisModuleString *field, RedisModuleString *value, void *data);
 
 /* The methods of a data type, in the layout of version 5 (servers since 7.2). */
 typedef struct {
@@ -250,6 +253,19 @@ typedef struct {
     X(KeyType, int, (RedisModuleKey *))                                                                                \
     X(ValueLength, size_t, (RedisModuleKey *))                                                                         \
     X(StringDMA, char *, (RedisModuleKey *, size_t *, int))                                                            \
+    X(ListGet, RedisModuleString *, (RedisModuleKey *, long))                                                          \
+    X(ScanCursorCreate, RedisModuleScanCursor *, (void))                                                               \
+    X(ScanCursorDestroy, void, (RedisModuleScanCursor *))                                                              \
+    X(ScanKey, int, (RedisModuleKey *, RedisModuleScanCursor *, RedisModuleScanKeyFunc, void *))                       \
+    X(ZsetFirstInScoreRange, int, (RedisModuleKey *, double, double, int, int))                                        \
+    X(ZsetRangeCurrentElement, RedisModuleString *, (RedisModuleKey *, double *))                                      \
+    X(ZsetRangeNext, int, (RedisModuleKey *))                                                                          \
+    X(ZsetRangeEndReached, int, (RedisModuleKey *))                                                                    \
+    X(ZsetRangeStop, void, (RedisModuleKey *))                                                                         \
+    X(StreamIteratorStart, int, (RedisModuleKey *, int, RedisModuleStreamID *, RedisModuleStreamID *))                 \
+    X(StreamIteratorNextID, int, (RedisModuleKey *, RedisModuleStreamID *, long *))                                    \
+    X(StreamIteratorNextField, int, (RedisModuleKey *, RedisModuleString **, RedisModuleString **))                    \
+    X(StreamIteratorStop, int, (RedisModuleKey *))                                                                     \
     X(StreamAdd, int, (RedisModuleKey *, int, RedisModuleStreamID *, RedisModuleString **, long))                      \
     X(Call, RedisModuleCallReply *, (RedisModuleCtx *, const char *, const char *, ...))                               \
     X(FreeCallReply, void, (RedisModuleCallReply *))                                                                   \

@@ -12,6 +12,7 @@
 #include "migration.h"
 #include "outbox.h"
 #include "slots.h"
+#include "snapshot.h"
 #include "subscription.h"
 #include "sync.h"
 
@@ -125,39 +126,6 @@ static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModule
     return hook->outboxes[at];
 }
 
-/* The value as the bytes of a reply, or NULL where the type has none. */
-static RedisModuleCallReply *read_value(RedisModuleCtx *ctx, Job *job) {
-    RedisModuleKey *key = RM_OpenKey(ctx, job->key, OPEN_TO_LOOK);
-    int type = key != NULL ? RM_KeyType(key) : REDISMODULE_KEYTYPE_EMPTY;
-    if (key != NULL) RM_CloseKey(key);
-    switch (type) {
-    case REDISMODULE_KEYTYPE_STRING:
-        return RM_Call(ctx, "GET", "s", job->key);
-    case REDISMODULE_KEYTYPE_LIST:
-        return RM_Call(ctx, "LRANGE", "scc", job->key, "0", "-1");
-    case REDISMODULE_KEYTYPE_HASH:
-        return RM_Call(ctx, "HGETALL", "s", job->key);
-    case REDISMODULE_KEYTYPE_SET:
-        return RM_Call(ctx, "SMEMBERS", "s", job->key);
-    case REDISMODULE_KEYTYPE_ZSET:
-        return RM_Call(ctx, "ZRANGE", "sccc", job->key, "0", "-1", "WITHSCORES");
-    case REDISMODULE_KEYTYPE_STREAM:
-        return RM_Call(ctx, "XRANGE", "scc", job->key, "-", "+");
-    default:
-        return NULL;
-    }
-}
-
-static RedisModuleString *snapshot_of(RedisModuleCtx *ctx, Job *job) {
-    RedisModuleCallReply *reply = read_value(ctx, job);
-    if (reply == NULL) return NULL;
-    size_t length = 0;
-    const char *bytes = RM_CallReplyProto(reply, &length);
-    RedisModuleString *string = bytes != NULL ? RM_CreateString(NULL, bytes, length) : NULL;
-    RM_FreeCallReply(reply);
-    return string;
-}
-
 /* Add the entry; whether it was added. */
 static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModuleString **fields, long pairs,
                      unsigned long long limit, Hook *hook) {
@@ -192,7 +160,7 @@ static void append(RedisModuleCtx *ctx, Job *job) {
     long pairs = 3;
     if (hook->snapshot) {
         fields[6] = field_value;
-        fields[7] = snapshot_of(ctx, job);
+        fields[7] = snapshot_of(ctx, job->key);
         if (fields[7] != NULL) pairs = 4;
     }
     RedisModuleString *snapshot = pairs == 4 ? fields[7] : NULL, *link = NULL;

@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from geartrain.readers.values import encoded_value
+from geartrain.wire import ErrorReply
 from support.calls import Raw, answer, serve
-from support.hooks import captured, listing, outbox, set_hook
+from support.hooks import VALUES, captured, entries, listing, outbox, set_hook
 from support.servers import stable_port
 from support.waiting import wait_for
 
@@ -36,6 +38,15 @@ def slot_of(link, key):
 def key_in(link, first, last):
     """A key in a range of slots."""
     return next(key for key in (f"k{number}" for number in range(100_000)) if first <= slot_of(link, key) <= last)
+
+
+def introduce(link, other):
+    """Have a node know another one, and its slots; the other's id."""
+    bus = int(other.call("CONFIG", "GET", "cluster-port")[1])
+    link.call("CLUSTER", "MEET", "127.0.0.1", other.endpoint.address.port, bus)
+    there = other.call("CLUSTER", "MYID")
+    wait_for(lambda: any(there in str(shard) for shard in link.call("CLUSTER", "SLOTS")), 20)
+    return there
 
 
 def test_an_outbox_is_in_a_slot_of_the_node(node, module_flavour):
@@ -78,10 +89,7 @@ def test_a_slot_that_is_on_its_way_to_another_node_gets_no_more_events(node, mod
     key = key_in(link, 0, 400)
     link.call("SET", key, 1)
     before, slot = outbox(link), slot_of(link, outbox(link))
-    bus = int(other.call("CONFIG", "GET", "cluster-port")[1])
-    link.call("CLUSTER", "MEET", "127.0.0.1", other.endpoint.address.port, bus)
-    there = other.call("CLUSTER", "MYID")
-    wait_for(lambda: there in link.call("CLUSTER", "NODES") and "handshake" not in link.call("CLUSTER", "NODES"), 20)
+    there = introduce(link, other)
     link.call("CLUSTER", "SETSLOT", slot, "MIGRATING", there)
     wait_for(lambda: outbox(link) != before)
     link.call("SET", key, 2)
@@ -91,6 +99,24 @@ def test_a_slot_that_is_on_its_way_to_another_node_gets_no_more_events(node, mod
     link.call("SET", key, 3)
     assert slot_of(link, outbox(link)) == slot_of(link, key)
     assert captured(link)[-1] == ("set", key.encode())
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_snapshot_in_a_slot_that_arrives(node, module_flavour, kind):
+    """Clients write there after ASKING; the server refuses the module's commands, and the value is in the entry."""
+    link = node(module_flavour, 0, 16000)
+    other = node(module_flavour, 16001, 16383)
+    there = introduce(link, other)
+    commands, expected = VALUES[kind]
+    key = key_in(link, 16001, 16383)
+    link.call("CLUSTER", "SETSLOT", slot_of(link, key), "IMPORTING", there)
+    set_hook(link, snapshot=1)
+    for name, _, *rest in commands:
+        replies = link.pipeline([("ASKING",), (name, key, *rest)])
+        assert not isinstance(replies[1], ErrorReply)
+    (entry,) = entries(link)
+    assert entry.type == kind
+    assert encoded_value(kind, entry.value) == expected
 
 
 def test_a_trigger_on_a_key_is_called_where_the_key_is(node, module_flavour):

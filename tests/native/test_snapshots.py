@@ -8,16 +8,7 @@ from collections import Counter
 import pytest
 
 from geartrain.readers.values import encoded_value
-from support.hooks import captured, entries, outbox, set_hook
-
-VALUES = {
-    "string": ([("SET", "k", b"\x00\xff\r\n")], b"\x00\xff\r\n"),
-    "list": ([("RPUSH", "k", "a", b"\xff", "")], ["a", b"\xff", ""]),
-    "hash": ([("HSET", "k", "f", "v", b"\xff", "")], {"f": "v", b"\xff": ""}),
-    "set": ([("SADD", "k", "a", "b", b"\xff")], {"a", "b", b"\xff"}),
-    "zset": ([("ZADD", "k", 1.5, "a", "-inf", "b", 1e300, "c")], {"b": float("-inf"), "a": 1.5, "c": 1e300}),
-    "stream": ([("XADD", "k", "1-1", "f", "v", "g", b"\xff")], [("1-1", {"f": "v", "g": b"\xff"})]),
-}
+from support.hooks import VALUES, captured, entries, outbox, set_hook
 
 
 @pytest.mark.parametrize("kind", VALUES)

@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from geartrain.wire import Argument, Command, Link
 
 
+VALUES = {
+    "string": ([("SET", "k", b"\x00\xff\r\n")], b"\x00\xff\r\n"),
+    "list": ([("RPUSH", "k", "a", b"\xff", "")], ["a", b"\xff", ""]),
+    "hash": ([("HSET", "k", "f", "v", b"\xff", "")], {"f": "v", b"\xff": ""}),
+    "set": ([("SADD", "k", "a", "b", b"\xff")], {"a", "b", b"\xff"}),
+    "zset": ([("ZADD", "k", 1.5, "a", "-inf", "b", 1e300, "c")], {"b": float("-inf"), "a": 1.5, "c": 1e300}),
+    "stream": ([("XADD", "k", "1-1", "f", "v", "g", b"\xff")], [("1-1", {"f": "v", "g": b"\xff"})]),
+}
+"""By type: commands that write a key `k`, one event altogether, and the value that workers make of its snapshot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of an outbox.
