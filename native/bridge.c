@@ -351,8 +351,9 @@ static PyObject *active(PyObject *self, PyObject *const *args, ptrdiff_t count) 
 
 static PyObject *tag(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self, (void)args, (void)count;
-    const char *text = capture_tag(function_ctx != NULL ? function_ctx : base);
-    slots_note_use();
+    RedisModuleCtx *ctx = function_ctx != NULL ? function_ctx : base;
+    const char *text = capture_tag(ctx);
+    slots_note_use(ctx);
     return value_text(text, strlen(text));
 }
 

@@ -109,19 +109,33 @@ static void free_job(void *data) {
     spare_count++;
 }
 
+static unsigned partition_of(const Hook *hook, RedisModuleString *key) {
+    if (hook->partitions == 1) return 0;
+    size_t length;
+    const char *bytes = RM_StringPtrLen(key, &length);
+    uint64_t hash = hash_bytes(HASH_BEGIN, bytes, length);
+    return (unsigned)hash_place(hash, hook->partitions);
+}
+
+static int is_here(RedisModuleCtx *ctx, RedisModuleString *name) {
+    RedisModuleKey *key = RM_OpenKey(ctx, name, OPEN_TO_LOOK);
+    int type = key != NULL ? RM_KeyType(key) : REDISMODULE_KEYTYPE_EMPTY;
+    if (key != NULL) RM_CloseKey(key);
+    return type != REDISMODULE_KEYTYPE_EMPTY;
+}
+
 /* The outbox of a key: its name, made when it is first needed. */
 static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModuleString *key) {
-    unsigned at = 0;
-    if (hook->partitions > 1) {
-        size_t length;
-        const char *bytes = RM_StringPtrLen(key, &length);
-        uint64_t hash = hash_bytes(HASH_BEGIN, bytes, length);
-        at = (unsigned)hash_place(hash, hook->partitions);
+    unsigned at = partition_of(hook, key);
+    if (!slots_settled() && hook->outboxes != NULL && hook->outboxes[at] != NULL && !is_here(ctx, hook->outboxes[at])) {
+        /* It has been moved: under the same name another one would come into its way. */
+        slots_renew(ctx, key);
+        hooks_forget_outboxes();
     }
     if (hook->outboxes == NULL) hook->outboxes = RM_Calloc(hook->partitions, sizeof *hook->outboxes);
     if (hook->outboxes[at] == NULL) {
         hook->outboxes[at] = outbox_name(slots_tag(ctx), hook, at);
-        slots_note_use();
+        slots_note_use(ctx);
     }
     return hook->outboxes[at];
 }
@@ -323,7 +337,7 @@ static int is_deletion(int class, const char *name) {
 static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
     size_t length;
     const char *bytes = RM_StringPtrLen(key, &length);
-    if (!hooks_may_match(bytes) || is_replica || is_loading || migration_brings(key)) return REDISMODULE_OK;
+    if (!hooks_may_match(bytes) || is_replica || is_loading || migration_brings(class, key)) return REDISMODULE_OK;
     if (length >= sizeof PREFIX - 1 && memcmp(bytes, PREFIX, sizeof PREFIX - 1) == 0) return REDISMODULE_OK;
     if (is_deletion(class, name) && migration_took(ctx, key)) return REDISMODULE_OK;
     Event event = {ctx, name, key, class, -1, NULL, 0};

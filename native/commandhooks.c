@@ -144,7 +144,7 @@ static int is_untouchable(RedisModuleString *key) {
     size_t length;
     const char *bytes = RM_StringPtrLen(key, &length);
     if (length >= sizeof OWN - 1 && memcmp(bytes, OWN, sizeof OWN - 1) == 0) return 1;
-    return migration_is_importing() && migration_brings(key);
+    return migration_brings_slot(key);
 }
 
 static int has_untouchable(const Keys *keys) {

@@ -1,9 +1,12 @@
-/* `GEARTRAIN.HOOK SET | DEL | CHECK | LIST`.
+/* `GEARTRAIN.HOOK SET | DEL | CHECK | LIST | USED`.
  *
  *   SET id version [field value]...    OK; OLD, and nothing is done, where there is a hook of a later version
  *   CHECK id [field value]...          OK, or why the server could not hook the commands that it names; nothing is done
  *   DEL id                             1, or 0: there is none
  *   DEL id version [UNLINK [key]...]   the same, where it has that version or an earlier one
+ *   LIST                               name and value in turn: tag, sync, hooks ([id, version, error, captured, dropped, aborted]
+ *                                      each), used ([tag, since] each, oldest first)
+ *   USED tag since                     what a primary tells its replicas and its append-only file: see slots.h
  *
  * Whoever sets and deletes hooks has read a registry that may have changed since: versions, which grow, say what is late. With
  * UNLINK the outboxes go in the same moment, and the keys that are named, which must be the registration's: unless a hook of
@@ -217,8 +220,8 @@ static int list_command(RedisModuleCtx *ctx, int argc) {
     if (argc != 2) return RM_WrongArity(ctx);
     Listing listing = {ctx, RM_GetSelectedDb(ctx), 0};
     hooks_each(count_hook, &listing);
-    const char *tags[USED_TAGS];
-    int count = slots_used(tags);
+    const UsedTag *used[USED_TAGS];
+    unsigned count = slots_used(used);
     RM_ReplyWithArray(ctx, 8);
     RM_ReplyWithCString(ctx, "tag");
     RM_ReplyWithCString(ctx, capture_tag(ctx));
@@ -229,8 +232,23 @@ static int list_command(RedisModuleCtx *ctx, int argc) {
     hooks_each(reply_hook, &listing);
     RM_ReplyWithCString(ctx, "used");
     RM_ReplyWithArray(ctx, count);
-    for (int i = 0; i < count; i++) RM_ReplyWithCString(ctx, tags[i]);
+    for (unsigned i = 0; i < count; i++) {
+        RM_ReplyWithArray(ctx, 2);
+        RM_ReplyWithCString(ctx, used[i]->tag);
+        RM_ReplyWithLongLong(ctx, (long long)used[i]->since);
+    }
     return REDISMODULE_OK;
+}
+
+static int used_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
+    if (argc != 4) return RM_WrongArity(ctx);
+    size_t tag_length, length;
+    unsigned long long since;
+    const char *tag = RM_StringPtrLen(argv[2], &tag_length), *number = RM_StringPtrLen(argv[3], &length);
+    if (!from_elsewhere(ctx)) return refuse(ctx, NULL, "ERR GEARTRAIN.HOOK USED is for replicas and append-only files");
+    if (!number_of(number, length, INT64_MAX, &since)) return refuse(ctx, NULL, "ERR since is '%.40s', no number", number);
+    slots_note_used(tag, tag_length, since);
+    return RM_ReplyWithSimpleString(ctx, "OK");
 }
 
 static int hook_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
@@ -241,6 +259,7 @@ static int hook_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     if (same_word(verb, length, "del")) return del_command(ctx, argv, argc);
     if (same_word(verb, length, "list")) return list_command(ctx, argc);
     if (same_word(verb, length, "check")) return check_command(ctx, argv, argc);
+    if (same_word(verb, length, "used")) return used_command(ctx, argv, argc);
     return refuse(ctx, NULL, "ERR GEARTRAIN.HOOK has SET, DEL, CHECK and LIST, not '%.40s'", verb);
 }
 

@@ -1,7 +1,10 @@
-/* Hooks in the RDB: an auxiliary field before the keys, written where there is any hook. */
-#include "hooks.h"
+/* Hooks in the RDB, and the tags that were used: an auxiliary field before the keys, written where there is any hook. */
+#include <string.h>
 
-enum { ENCODING = 2 }; /* 1: before hooks of commands */
+#include "hooks.h"
+#include "slots.h"
+
+enum { ENCODING = 3 }; /* 1: before hooks of commands; 2: before tags that were used */
 
 static void save_text(RedisModuleIO *rdb, const Text *text) {
     RM_SaveStringBuffer(rdb, text->bytes, text->length);
@@ -37,6 +40,13 @@ static void aux_save(RedisModuleIO *rdb, int when) {
     if (hooks_count() == 0) return;
     RM_SaveUnsigned(rdb, hooks_count());
     hooks_each(save_hook, rdb);
+    const UsedTag *used[USED_TAGS];
+    unsigned count = slots_used(used);
+    RM_SaveUnsigned(rdb, count);
+    for (unsigned i = 0; i < count; i++) {
+        RM_SaveStringBuffer(rdb, used[i]->tag, strlen(used[i]->tag));
+        RM_SaveUnsigned(rdb, used[i]->since);
+    }
 }
 
 static Text load_text(RedisModuleIO *rdb) {
@@ -75,6 +85,16 @@ static Hook *load_hook(RedisModuleIO *rdb, int encoding) {
     return hook;
 }
 
+static void load_used(RedisModuleIO *rdb) {
+    slots_forget_used();
+    uint64_t count = RM_LoadUnsigned(rdb);
+    for (uint64_t i = 0; i < count && !RM_IsIOError(rdb); i++) {
+        Text tag = load_text(rdb);
+        slots_note_used(tag.bytes, tag.length, RM_LoadUnsigned(rdb));
+        text_replace(&tag, (Text){NULL, 0});
+    }
+}
+
 static int aux_load(RedisModuleIO *rdb, int encoding, int when) {
     (void)when;
     if (encoding < 1 || encoding > ENCODING) return REDISMODULE_ERR;
@@ -87,6 +107,7 @@ static int aux_load(RedisModuleIO *rdb, int encoding, int when) {
             return REDISMODULE_ERR;
         }
     }
+    if (encoding > 2) load_used(rdb);
     return RM_IsIOError(rdb) ? REDISMODULE_ERR : REDISMODULE_OK;
 }
 

@@ -44,15 +44,17 @@ int migration_load(RedisModuleCtx *ctx) {
     return RM_RegisterCommandFilter(ctx, see, REDISMODULE_CMDFILTER_NOSELF) != NULL ? REDISMODULE_OK : REDISMODULE_ERR;
 }
 
-int migration_brings(RedisModuleString *key) {
-    if (arriving || import_count == 0) return arriving;
+int migration_brings_slot(RedisModuleString *key) {
+    if (import_count == 0) return 0;
     size_t length;
     const char *bytes = RM_StringPtrLen(key, &length);
     return imports[slots_of(bytes, length)];
 }
 
-int migration_is_importing(void) {
-    return import_count > 0;
+int migration_brings(int class, RedisModuleString *key) {
+    /* What expires or is evicted after RESTORE-ASKING, and before the next command, has not come with it. */
+    if (arriving && (class & (REDISMODULE_NOTIFY_EXPIRED | REDISMODULE_NOTIFY_EVICTED)) == 0) return 1;
+    return migration_brings_slot(key);
 }
 
 int migration_took(RedisModuleCtx *ctx, RedisModuleString *key) {

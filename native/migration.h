@@ -12,11 +12,12 @@
 
 int migration_load(RedisModuleCtx *ctx);
 
-/* Whether the event of that key, which comes now, is because it arrives from another shard. */
-int migration_brings(RedisModuleString *key);
+/* Whether the event of that class (REDISMODULE_NOTIFY_...) and key, which comes now, is because the key arrives from another
+ * shard. */
+int migration_brings(int class, RedisModuleString *key);
 
-/* Whether there is anything that the first one can say yes to, but for RESTORE-ASKING. */
-int migration_is_importing(void);
+/* The same of the server's own migrations alone, whatever the event. */
+int migration_brings_slot(RedisModuleString *key);
 
 /* Whether a `del` event of that key, which comes now, is because the key has gone to another shard. */
 int migration_took(RedisModuleCtx *ctx, RedisModuleString *key);

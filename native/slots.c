@@ -2,19 +2,22 @@
 #include "slots.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "hash.h"
 
-enum { LOOK_AGAIN_US = 1000000, TAG_LENGTH = 16, BEFORE_SLOTS = 8 };
+enum { LOOK_AGAIN_US = 1000000, BEFORE_SLOTS = 8 };
 
 static char tag[TAG_LENGTH];
 static unsigned tag_slot;
+static int settled = 1;
 static uint64_t looked_at;
 static RedisModuleString *probe; /* a key in the tag's slot that is never there */
 
-static char used[USED_TAGS][TAG_LENGTH];
+static UsedTag used[USED_TAGS];
 static unsigned used_count;
 static int use_is_noted;
 
@@ -35,9 +38,10 @@ unsigned slots_of(const char *key, size_t length) {
     return end != NULL && end > begin + 1 ? slot_of(begin + 1, (size_t)(end - begin - 1)) : slot_of(key, length);
 }
 
-static void choose(unsigned slot) {
-    for (unsigned number = 0;; number++) {
-        int length = snprintf(tag, sizeof tag, "%u", number);
+/* Take the first number from `from` on that hashes to the slot. */
+static void choose(unsigned slot, uint64_t from) {
+    for (uint64_t number = from;; number++) {
+        int length = snprintf(tag, sizeof tag, "%" PRIu64, number);
         if (slot_of(tag, (size_t)length) == slot) break;
     }
     tag_slot = slot;
@@ -46,6 +50,12 @@ static void choose(unsigned slot) {
     int length = snprintf(name, sizeof name, "geartrain:{%s}:here", tag);
     if (probe != NULL) RM_FreeString(NULL, probe);
     probe = RM_CreateString(NULL, name, (size_t)length);
+}
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* -- our own line of CLUSTER NODES: id address flags primary ping pong epoch link slot... ---------------------------- */
@@ -98,10 +108,12 @@ static void note_range(unsigned char *slots, unsigned char mark, long first, lon
     for (long slot = first; slot >= 0 && slot <= last && slot < SLOTS; slot++) slots[slot] |= mark;
 }
 
-/* The slot to use: the one of ours with the highest rank that stays, else the one that goes; -1: we serve none. */
-static long best_slot(const char *at, const char *end, uint32_t shard) {
-    enum { OURS = 1, GOES = 2 };
-    static unsigned char slots[SLOTS];
+enum { OURS = 1, GOES = 2, COMES = 4 };
+
+/* What our line says of each slot. */
+static unsigned char slots[SLOTS];
+
+static void read_slots(const char *at, const char *end) {
     const char *word;
     size_t length;
     memset(slots, 0, sizeof slots);
@@ -110,28 +122,32 @@ static long best_slot(const char *at, const char *end, uint32_t shard) {
             char *rest;
             long first = strtol(word, &rest, 10);
             note_range(slots, OURS, first, rest < end && *rest == '-' ? strtol(rest + 1, NULL, 10) : first);
-        } else if (memmem(word, length, "->-", 3) != NULL) {
+        } else {
             long slot = strtol(word + 1, NULL, 10);
-            note_range(slots, GOES, slot, slot);
+            note_range(slots, memmem(word, length, "->-", 3) != NULL ? GOES : COMES, slot, slot);
         }
     }
-    long best[2] = {-1, -1};
-    for (unsigned slot = 0; slot < SLOTS; slot++) {
-        if ((slots[slot] & OURS) == 0) continue;
-        long *of = &best[(slots[slot] & GOES) != 0];
-        if (*of < 0 || rank(slot, shard) > rank((unsigned)*of, shard)) *of = (long)slot;
-    }
-    return best[0] >= 0 ? best[0] : best[1];
 }
 
-static long served_slot(RedisModuleCtx *ctx) {
+/* Whether there is anything to read. */
+static int look_at_slots(RedisModuleCtx *ctx) {
     RedisModuleCallReply *reply = RM_Call(ctx, "CLUSTER", "c", "NODES");
     size_t length = 0;
     const char *at = reply != NULL ? RM_CallReplyStringPtr(reply, &length) : NULL;
     const char *line_end = NULL;
-    long slot = at != NULL && own_slots(&at, &line_end, at + length) ? best_slot(at, line_end, shard_number(ctx)) : -1;
+    int found = at != NULL && own_slots(&at, &line_end, at + length);
+    if (found) read_slots(at, line_end);
     if (reply != NULL) RM_FreeCallReply(reply);
-    return slot;
+    return found;
+}
+
+/* Of the slots that are `marked` so: the one with the highest rank; -1: there is none. */
+static long best_slot(unsigned char marked, uint32_t shard) {
+    long best = -1;
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        if (slots[slot] == marked && (best < 0 || rank(slot, shard) > rank((unsigned)best, shard))) best = (long)slot;
+    }
+    return best;
 }
 
 /* -- the tag -------------------------------------------------------------------------------------------------------- */
@@ -142,11 +158,44 @@ int slots_in_cluster(RedisModuleCtx *ctx) {
     return known;
 }
 
+static void settle(unsigned slot) {
+    if (tag[0] == 0 || !settled || tag_slot != slot) choose(slot, 0);
+    settled = 1;
+}
+
+/* The slot of a key that was written a moment ago; without one a slot that is leaving, or else arrives. Under a number of
+ * this shard (5 digits) and of now (9 digits). */
+static void take_unsettled(uint32_t shard, RedisModuleString *key) {
+    static uint64_t last;
+    size_t length = 0;
+    const char *bytes = key != NULL ? RM_StringPtrLen(key, &length) : NULL;
+    long slot = bytes != NULL ? (long)slots_of(bytes, length) : best_slot(OURS | GOES, shard);
+    if (slot < 0) slot = best_slot(COMES, shard);
+    if (slot < 0) {
+        /* Nothing at all: no event comes from here. */
+        settle(tag[0] != 0 ? tag_slot : 0);
+        return;
+    }
+    uint64_t own = (10000 + shard % 90000) * UINT64_C(1000000000), number = own + now_ms() % 1000000000;
+    choose((unsigned)slot, number > last ? number : last + 1);
+    last = strtoull(tag, NULL, 10);
+    settled = 0;
+}
+
 static void look(RedisModuleCtx *ctx) {
     looked_at = RM_MonotonicMicroseconds();
-    long slot = slots_in_cluster(ctx) ? served_slot(ctx) : 0;
-    if (slot < 0) slot = tag[0] != 0 ? (long)tag_slot : 0;
-    if (tag[0] == 0 || tag_slot != (unsigned)slot) choose((unsigned)slot);
+    if (!slots_in_cluster(ctx)) {
+        settle(0);
+        return;
+    }
+    if (!look_at_slots(ctx)) {
+        if (tag[0] == 0) settle(0);
+        return;
+    }
+    uint32_t shard = shard_number(ctx);
+    long slot = best_slot(OURS, shard);
+    if (slot >= 0) settle((unsigned)slot);
+    else if (tag[0] == 0 || settled || slots[tag_slot] == 0) take_unsettled(shard, NULL);
 }
 
 const char *slots_tag(RedisModuleCtx *ctx) {
@@ -154,11 +203,17 @@ const char *slots_tag(RedisModuleCtx *ctx) {
     return tag;
 }
 
+/* Whether the tag is another one now. */
+static int look_again(RedisModuleCtx *ctx) {
+    char before[TAG_LENGTH];
+    memcpy(before, tag, sizeof tag);
+    look(ctx);
+    return strcmp(before, tag) != 0;
+}
+
 int slots_changed(RedisModuleCtx *ctx) {
     if (tag[0] == 0 || !slots_in_cluster(ctx) || RM_MonotonicMicroseconds() - looked_at < LOOK_AGAIN_US) return 0;
-    unsigned before = tag_slot;
-    look(ctx);
-    return before != tag_slot;
+    return look_again(ctx);
 }
 
 void slots_forget(void) {
@@ -179,33 +234,46 @@ static int takes_keys(RedisModuleCtx *ctx) {
 int slots_tag_moved(RedisModuleCtx *ctx, RedisModuleString *key) {
     if (!slots_in_cluster(ctx)) return 0;
     if (tag[0] == 0) look(ctx);
-    if (takes_keys(ctx)) return 0;
-    unsigned before = tag_slot;
-    look(ctx);
-    if (!takes_keys(ctx)) {
-        /* All are on their way, or what CLUSTER NODES says is late: a moment ago the event's own key was served here. */
-        size_t length = 0;
-        const char *bytes = key != NULL ? RM_StringPtrLen(key, &length) : NULL;
-        unsigned slot = bytes != NULL ? slots_of(bytes, length) : before;
-        if (slot != tag_slot) choose(slot);
-    }
-    return before != tag_slot;
+    if (!settled || takes_keys(ctx)) return 0;
+    int changed = look_again(ctx);
+    if (!settled || takes_keys(ctx)) return changed;
+    /* What CLUSTER NODES says is late. */
+    slots_renew(ctx, key);
+    return 1;
+}
+
+int slots_settled(void) {
+    return settled;
+}
+
+void slots_renew(RedisModuleCtx *ctx, RedisModuleString *key) {
+    take_unsettled(shard_number(ctx), key);
 }
 
 /* -- tags that were used -------------------------------------------------------------------------------------------- */
 
-void slots_note_use(void) {
-    if (use_is_noted) return;
-    use_is_noted = 1;
-    unsigned count = used_count < USED_TAGS ? used_count : USED_TAGS;
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(used[i], tag) == 0) return;
-    }
-    memcpy(used[used_count++ % USED_TAGS], tag, sizeof tag);
+void slots_note_used(const char *text, size_t length, uint64_t since) {
+    if (length >= TAG_LENGTH) return;
+    UsedTag *entry = &used[used_count++ % USED_TAGS];
+    *entry = (UsedTag){.since = since};
+    memcpy(entry->tag, text, length);
 }
 
-int slots_used(const char *tags[USED_TAGS]) {
+void slots_forget_used(void) {
+    used_count = 0;
+    use_is_noted = 0;
+}
+
+void slots_note_use(RedisModuleCtx *ctx) {
+    if (use_is_noted) return;
+    use_is_noted = 1;
+    uint64_t since = now_ms();
+    slots_note_used(tag, strlen(tag), since);
+    if (slots_in_cluster(ctx)) RM_Replicate(ctx, "GEARTRAIN.HOOK", "ccl", "USED", tag, (long long)since);
+}
+
+unsigned slots_used(const UsedTag *into[USED_TAGS]) {
     unsigned count = used_count < USED_TAGS ? used_count : USED_TAGS;
-    for (unsigned i = 0; i < count; i++) tags[i] = used[i];
-    return (int)count;
+    for (unsigned i = 0; i < count; i++) into[i] = &used[(used_count - count + i) % USED_TAGS];
+    return count;
 }

@@ -13,7 +13,12 @@ from support.hooks import VALUES, captured, entries, listing, outbox, set_hook
 from support.servers import stable_port
 from support.waiting import wait_for
 
-OPTIONS = {"cluster-enabled": "yes", "cluster-require-full-coverage": "no"}
+OPTIONS = {
+    "cluster-enabled": "yes",
+    "cluster-require-full-coverage": "no",
+    # A node that gives its last slot away stays a primary.
+    "cluster-allow-replica-migration": "no",
+}
 
 
 @pytest.fixture
@@ -23,11 +28,16 @@ def node(fresh_server, connect):
     def make(flavour, first, last):
         port = {"cluster-port": str(stable_port())}
         link = connect(fresh_server(flavour, module={}, options={**OPTIONS, **port}))
-        link.call("CLUSTER", "ADDSLOTSRANGE", first, last)
-        wait_for(lambda: "cluster_state:ok" in link.call("CLUSTER", "INFO"), 20)
+        serve_slots(link, first, last)
         return link
 
     return make
+
+
+def serve_slots(link, first, last):
+    """Give a node slots, and wait until it serves them."""
+    link.call("CLUSTER", "ADDSLOTSRANGE", first, last)
+    wait_for(lambda: "cluster_state:ok" in link.call("CLUSTER", "INFO"), 20)
 
 
 def slot_of(link, key):
@@ -65,7 +75,7 @@ def test_an_outbox_is_in_a_slot_of_the_node(node, module_flavour):
     link.call("SET", key, 2)
     assert not first <= slot_of(link, outbox(link)) <= last
     assert captured(link) == [("set", key.encode())]
-    assert listing(link)["used"] == [tag, listing(link)["tag"]]
+    assert [used for used, _ in listing(link)["used"]] == [tag, listing(link)["tag"]]
 
 
 def test_the_tag_depends_on_the_slots_alone(node, module_flavour):
@@ -81,24 +91,75 @@ def test_the_tag_depends_on_the_slots_alone(node, module_flavour):
 
 
 def test_a_slot_that_is_on_its_way_to_another_node_gets_no_more_events(node, module_flavour):
-    """Though its outbox is there; while all slots go, that of the event's own key is used."""
+    """Though its outbox is there; while all slots go, an outbox is used that no other can meet where it arrives."""
     link = node(module_flavour, 0, 400)
-    other = node(module_flavour, 401, 16383)
+    there = introduce(link, node(module_flavour, 401, 16383))
     wait_for(lambda: slot_of(link, outbox(link)) <= 400)
     set_hook(link)
     key = key_in(link, 0, 400)
     link.call("SET", key, 1)
     before, slot = outbox(link), slot_of(link, outbox(link))
-    there = introduce(link, other)
     link.call("CLUSTER", "SETSLOT", slot, "MIGRATING", there)
     wait_for(lambda: outbox(link) != before)
     link.call("SET", key, 2)
     assert link.call("XLEN", before) == 1
     assert captured(link) == [("set", key.encode())]
+    settled = outbox(link)
     link.pipeline([("CLUSTER", "SETSLOT", number, "MIGRATING", there) for number in range(401)])
-    link.call("SET", key, 3)
-    assert slot_of(link, outbox(link)) == slot_of(link, key)
-    assert captured(link)[-1] == ("set", key.encode())
+    for number in range(3):
+        link.call("SET", key, number)
+    going = outbox(link)
+    assert going not in {before, settled}
+    assert captured(link) == [("set", key.encode())] * 3
+    # As if it had been moved.
+    link.call("DEL", going)
+    link.call("SET", key, 6)
+    assert outbox(link) not in {before, settled, going}
+    assert captured(link) == [("set", key.encode())]
+    assert len({tag for tag, _ in listing(link)["used"]}) == 4
+
+
+def test_while_the_first_slots_arrive_their_events_are_in_one_outbox(node, module_flavour):
+    """In a slot that arrives, under a name that no other shard can have; with slots of its own, in the usual one."""
+    link = node(module_flavour, 0, 400)
+    there = introduce(link, node(module_flavour, 401, 16383))
+    wait_for(lambda: slot_of(link, outbox(link)) <= 400)
+    usual, key = outbox(link), key_in(link, 401, 16383)
+    arriving = {slot_of(link, key), *range(401, 411)}
+    for slot in arriving:
+        link.call("CLUSTER", "SETSLOT", slot, "IMPORTING", there)
+    link.call("CLUSTER", "DELSLOTSRANGE", 0, 400)
+    wait_for(lambda: outbox(link) != usual)
+    set_hook(link)
+    for number in range(3):
+        link.pipeline([("ASKING",), ("SET", key, number)])
+    assert slot_of(link, outbox(link)) in arriving
+    assert [tag for tag, _ in listing(link)["used"]] == [listing(link)["tag"]]
+    link.call("CLUSTER", "ADDSLOTSRANGE", 0, 400)
+    wait_for(lambda: outbox(link) == usual)
+
+
+@pytest.mark.parametrize("appendonly", ["yes", "no"])
+def test_a_restart_does_not_forget_which_tags_were_used(fresh_server, module_flavour, connect, appendonly):
+    """Nor does a file: what is in outboxes under them has to be found, and workers may have seen none of them yet."""
+    server = fresh_server(
+        module_flavour, module={}, options={**OPTIONS, "appendonly": appendonly, "cluster-port": str(stable_port())}
+    )
+    link = connect(server)
+    serve_slots(link, 0, 16383)
+    set_hook(link)
+    link.call("SET", "k", 1)
+    first = listing(link)["tag"]
+    link.call("CLUSTER", "DELSLOTS", slot_of(link, outbox(link)))
+    link.call("SET", key_in(link, 0, 300), 1)
+    used = listing(link)["used"]
+    assert [tag for tag, _ in used] == [first, listing(link)["tag"]]
+    assert first != listing(link)["tag"]
+    link.call("SAVE")
+    link.close()
+    server.kill()
+    server.restart()
+    assert listing(link)["used"] == used
 
 
 @pytest.mark.parametrize("kind", VALUES)

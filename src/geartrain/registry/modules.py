@@ -45,13 +45,14 @@ class Module:
         tag: the hash tag of its outboxes.
         sync: why it runs no sync registrations; None: it does.
         hooks: by registration id.
-        used: hash tags under which it has written something since it is loaded, the last ones.
+        used: hash tags under which it has written something, the last ones, each with the time (ms) when it began to: a
+            tag that was left comes with another time when it is taken again.
     """
 
     tag: bytes
     sync: str | None
     hooks: Mapping[str, Hook]
-    used: tuple[bytes, ...] = ()
+    used: tuple[tuple[bytes, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,12 @@ class Modules:
     @property
     def used_tags(self) -> set[bytes]:
         """All hash tags under which the modules may have written something."""
-        return self.tags | {tag for module in self.loaded.values() for tag in module.used}
+        return self.tags | {tag for tag, _ in self.uses}
+
+    @property
+    def uses(self) -> set[tuple[bytes, int]]:
+        """What the modules tell of tags that they have used."""
+        return {use for module in self.loaded.values() for use in module.used}
 
     @property
     def no_sync(self) -> str | None:
@@ -142,7 +148,7 @@ def read(link: Access) -> Module | None:
         for item, version, why, captured, dropped, aborted in found["hooks"]
     ]
     reason = shown(found["sync"])
-    used = tuple(map(to_bytes, found["used"]))
+    used = tuple((to_bytes(tag), int(since)) for tag, since in found["used"])
     return Module(to_bytes(found["tag"]), None if reason == _OK else reason, {hook.id: hook for hook in hooks}, used)
 
 

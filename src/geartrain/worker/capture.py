@@ -81,7 +81,7 @@ class Capture:
         self._refused = False
         self._stale: dict[str, _Stale] = {}
         self._find_stale = True
-        self._seen_tags: set[bytes] = set()
+        self._seen: set[tuple[bytes, int]] = set()
         self._due = 0.0
         self._told: dict[str, str] = {}
 
@@ -155,7 +155,7 @@ class Capture:
         for shard, module in modules.loaded.items():
             self._last[shard.primary] = module
         self._modules = modules
-        if not self._known or self._tags() != before or not modules.used_tags <= self._seen_tags:
+        if not self._known or self._tags() != before or not modules.uses <= self._seen:
             self._find_stale = True
         self._known, self._refused = True, False
         return failed
@@ -206,16 +206,16 @@ class Capture:
                 del self._stale[name]
 
     def _note_outboxes(self, snapshot: Snapshot) -> None:
-        """Note where events may be that modules have put, since the last look, under tags that are new."""
+        """Note where events may be that modules have put, since the last look, under tags that they use anew."""
         modules = self._modules
         if modules is None or not modules.clustered:
             return
-        new = modules.used_tags - self._seen_tags
-        if new:
+        if not modules.uses <= self._seen:
+            new = {tag for tag, _ in modules.uses - self._seen}
             captured = [item for item in snapshot.registrations.values() if _is_captured(item)]
             outboxes = {item.id: [name for tag in new for name in hooks.outboxes_of(item, tag)] for item in captured}
             self._store.note(outboxes, new)
-            self._seen_tags |= new
+            self._seen |= modules.uses
 
     def _found_stale(self, snapshot: Snapshot) -> dict[str, _Stale]:
         by_keys = [item for item in snapshot.registrations.values() if _is_captured(item)]
