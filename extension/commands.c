@@ -138,29 +138,64 @@ static int add_any(Commands *commands, PyObject *const *words, Py_ssize_t count,
     return failed;
 }
 
-int commands_add(Commands *commands, PyObject *const *words, Py_ssize_t count, PyObject *at) {
+bool commands_are_usual(PyObject *const *words, Py_ssize_t count) {
     for (Py_ssize_t number = 0; number < count; number++) {
-        if (!is_usual(words[number])) return add_any(commands, words, count, at);
+        if (!is_usual(words[number])) return false;
     }
-    return add_usual(commands, words, count, at);
+    return true;
+}
+
+int commands_add(Commands *commands, PyObject *const *words, Py_ssize_t count, PyObject *at) {
+    return commands_are_usual(words, count) ? add_usual(commands, words, count, at) : add_any(commands, words, count, at);
+}
+
+PyObject *commands_packed(Commands *commands, PyObject *const *words, Py_ssize_t count) {
+    size_t before = commands->length;
+    if (pack(commands, words, count)) return NULL;
+    PyObject *found = PyBytes_FromStringAndSize(commands->bytes + before, (Py_ssize_t)(commands->length - before));
+    commands->length = before;
+    return found;
 }
 
 /* -- Commands ---------------------------------------------------------------------------------------------------------- */
 
-PyDoc_STRVAR(add_doc, "add(command, args, at, /)\n--\n\nAdd a command, called at `at`; returns how many are to be sent.");
-
-static PyObject *add(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+/* Command and arguments in one piece, borrowed; to be freed. NULL: with a Python error. */
+static PyObject **words_of(PyObject *const *args, Py_ssize_t count) {
     if (count != 3 || !PyTuple_Check(args[1])) {
-        return PyErr_Format(PyExc_TypeError, "add() takes a command, a tuple and a place");
+        PyErr_SetString(PyExc_TypeError, "there have to be a command, a tuple and a place");
+        return NULL;
     }
     Py_ssize_t size = PyTuple_Size(args[1]);
     PyObject **words = PyMem_Malloc((size_t)(size + 1) * sizeof *words);
-    if (!words) return PyErr_NoMemory();
+    if (!words) {
+        PyErr_NoMemory();
+        return NULL;
+    }
     words[0] = args[0];
     for (Py_ssize_t index = 0; index < size; index++) words[index + 1] = PyTuple_GetItem(args[1], index);
-    int failed = commands_add((Commands *)self, words, size + 1, args[2]);
+    return words;
+}
+
+PyDoc_STRVAR(add_doc, "add(command, args, at, /)\n--\n\nAdd a command, called at `at`; returns how many are to be sent.");
+
+static PyObject *add(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    PyObject **words = words_of(args, count);
+    int failed = words ? commands_add((Commands *)self, words, PyTuple_Size(args[1]) + 1, args[2]) : -1;
     PyMem_Free(words);
     return failed ? NULL : PyLong_FromSsize_t(((Commands *)self)->unsent);
+}
+
+PyDoc_STRVAR(add_to_lane_doc, "add_to_lane(command, args, at, /)\n--\n\nThe same on a cluster; returns the lane where it is full "
+                              "now, else None. False: it is not plain where it goes, and nothing is done.");
+
+static PyObject *add_to_lane(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    Commands *commands = (Commands *)self;
+    PyObject **words = words_of(args, count);
+    if (!words) return NULL;
+    int added = 0;
+    PyObject *full = commands->routes.lanes ? routes_add(commands, words, PyTuple_Size(args[1]) + 1, args[2], &added) : NULL;
+    PyMem_Free(words);
+    return added ? full : PyBool_FromLong(0);
 }
 
 PyDoc_STRVAR(take_doc, "take()\n--\n\nThe commands that were added since the last call, to be sent now.");
@@ -173,6 +208,12 @@ static PyObject *take(PyObject *self, PyObject *unused) {
     commands->length = 0;
     commands->unsent = 0;
     return found;
+}
+
+static void forget(Routes *routes) {
+    Py_CLEAR(routes->lanes);
+    Py_CLEAR(routes->order);
+    Py_CLEAR(routes->places);
 }
 
 static PyObject *get_unsent(PyObject *self, void *unused) {
@@ -200,6 +241,25 @@ static int set_sites(PyObject *self, PyObject *sites, void *unused) {
     return 0;
 }
 
+PyDoc_STRVAR(route_doc, "route(lanes, order, places, most, /)\n--\n\nFrom now on `execute` adds commands to lanes of a cluster, or, "
+                        "with None for all, to these here.\n\nlanes: by slot, or None where none is known; order: of what is "
+                        "outstanding; places: of first keys, by name; most: what waits in a lane before it is sent.");
+
+static PyObject *route(PyObject *self, PyObject *args) {
+    Commands *commands = (Commands *)self;
+    Routes found = {0}, before = commands->routes;
+    if (!PyArg_ParseTuple(args, "O!O!O!n", &PyList_Type, &found.lanes, &PyList_Type, &found.order, &PyDict_Type, &found.places,
+                          &found.most)) {
+        return NULL;
+    }
+    Py_INCREF(found.lanes);
+    Py_INCREF(found.order);
+    Py_INCREF(found.places);
+    commands->routes = found;
+    forget(&before);
+    Py_RETURN_NONE;
+}
+
 static PyObject *commands_make(PyTypeObject *type, PyObject *args, PyObject *named) {
     PyObject *accepted;
     if (named && PyDict_Size(named)) return PyErr_Format(PyExc_TypeError, "Commands() takes no keyword arguments");
@@ -222,6 +282,9 @@ static int commands_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(commands->pending);
     Py_VISIT(commands->accepted);
     Py_VISIT(commands->sites);
+    Py_VISIT(commands->routes.lanes);
+    Py_VISIT(commands->routes.order);
+    Py_VISIT(commands->routes.places);
     return 0;
 }
 
@@ -230,6 +293,7 @@ static int commands_clear(PyObject *self) {
     Py_CLEAR(commands->pending);
     Py_CLEAR(commands->accepted);
     Py_CLEAR(commands->sites);
+    forget(&commands->routes);
     return 0;
 }
 
@@ -242,7 +306,9 @@ static void commands_dealloc(PyObject *self) {
 
 static PyMethodDef commands_methods[] = {
     {"add", (PyCFunction)(void (*)(void))add, METH_FASTCALL, add_doc},
+    {"add_to_lane", (PyCFunction)(void (*)(void))add_to_lane, METH_FASTCALL, add_to_lane_doc},
     {"take", take, METH_NOARGS, take_doc},
+    {"route", route, METH_VARARGS, route_doc},
     {0},
 };
 

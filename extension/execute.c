@@ -1,6 +1,7 @@
 /* `execute`: a call whose reply nobody can notice only adds a command; any other does the same as ever, in Python.
  *
  *     execute('set', 'k', 'v') ──one of the Sites──> Commands ──take──> one piece of bytes for many
+ *                                                └─on a cluster──> the lane of the key's shard (routes.c)
  *                              └─any other──> the function that was there before
  */
 #include "commands.h"
@@ -118,18 +119,29 @@ static PyObject *in_python(PyObject *const *args, Py_ssize_t count, PyObject *na
     return reply;
 }
 
-static PyObject *put_off(PyObject *context, Commands *commands, PyObject *const *args, Py_ssize_t count) {
-    PyObject *at = PyObject_GetAttr(context, name_at);
-    if (!at) return NULL;
-    int failed = commands_add(commands, args, count, at);
-    Py_DECREF(at);
-    if (failed) return NULL;
-    if (commands->unsent >= send_at) {
-        PyObject *done = PyObject_CallMethodObjArgs(context, name_enough, NULL);
-        if (!done) return NULL;
-        Py_DECREF(done);
-    }
+static PyObject *enough(PyObject *context, PyObject *lane) {
+    PyObject *done = PyObject_CallMethodObjArgs(context, name_enough, lane, NULL);
+    if (!done) return NULL;
+    Py_DECREF(done);
     Py_RETURN_NONE;
+}
+
+/* For the one server. */
+static PyObject *put_off(PyObject *context, Commands *commands, PyObject *const *args, Py_ssize_t count, PyObject *at) {
+    if (commands_add(commands, args, count, at)) return NULL;
+    if (commands->unsent >= send_at) return enough(context, NULL);
+    Py_RETURN_NONE;
+}
+
+/* For a shard. */
+static PyObject *put_on(PyObject *context, Commands *commands, PyObject *const *args, Py_ssize_t count, PyObject *at) {
+    int added;
+    PyObject *full = routes_add(commands, args, count, at, &added);
+    if (!added) return in_python(args, count, NULL);
+    if (!full || full == Py_None) return full;
+    PyObject *done = enough(context, full);
+    Py_DECREF(full);
+    return done;
 }
 
 PyDoc_STRVAR(execute_doc, "execute(command, *args)\n--\n\nAs geartrain.execute.");
@@ -143,7 +155,9 @@ static PyObject *execute(PyObject *module, PyObject *const *args, Py_ssize_t cou
     PyObject *context = here.context;
     Py_INCREF(context);
     Py_INCREF((PyObject *)commands);
-    PyObject *reply = put_off(context, commands, args, count);
+    PyObject *at = PyObject_GetAttr(context, name_at), *reply = NULL;
+    if (at) reply = (commands->routes.lanes ? put_on : put_off)(context, commands, args, count, at);
+    Py_XDECREF(at);
     Py_DECREF((PyObject *)commands);
     Py_DECREF(context);
     return reply;

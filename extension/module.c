@@ -1,4 +1,4 @@
-#include "extension.h"
+#include "commands.h"
 
 PyObject *object_new(PyTypeObject *type) {
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -21,7 +21,8 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__geartrain_records(void) {
     PyObject *module = PyModule_Create(&definition);
-    if (!module || entries_ready(module) || reader_ready(module) || commands_ready(module) || execute_ready(module)) {
+    if (!module || entries_ready(module) || reader_ready(module) || commands_ready(module) || routes_ready() ||
+        execute_ready(module)) {
         Py_XDECREF(module);
         return NULL;
     }

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from geartrain.errors import ArgumentError
 from geartrain.extension import extension
+from geartrain.keys import SLOTS, slot_of
 from geartrain.runtime.arguments import accepted
 from geartrain.runtime.deferred import Commands
+from geartrain.wire import Lane, pack
 
 if extension is None:
     pytest.skip("the extension is not installed, or left out", allow_module_level=True)
@@ -168,6 +170,58 @@ def test_an_argument_that_adds_commands_while_it_is_refused_does_not_mix_them_up
         commands.add("SET", ("k", Busy()), "outer")
     assert commands.pending == [("PING", "inner")]
     assert (commands.unsent, commands.take()) == (1, b"*1\r\n$4\r\nPING\r\n")
+
+
+KEYS = st.one_of(
+    st.text(max_size=4), st.binary(max_size=4), st.from_regex(rb"[a}]{0,2}\{[a{]{0,2}\}[b]?", fullmatch=True)
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["SET", "set", "MSET", b"GET", "other"]), KEYS, USUAL), max_size=20))
+def test_a_command_waits_in_the_lane_of_its_key(steps):
+    """As `Lanes` would have it; what is not plain is left to that, and nothing is done."""
+    lanes, order, places = [Lane(slot % 7) for slot in range(SLOTS)], [], {"SET": 0, b"GET": 0, "MSET": -1, "set": 1}
+    lanes[100:200] = [None] * 100
+    commands = extension.Commands(accepted)
+    commands.route(lanes, order, places, 3)
+    assert commands.add_to_lane("SET", ("k", 1), None) is False
+    order.append(lanes[0])
+    for at, (name, *args) in enumerate(steps):
+        key = args[places.get(name, -1)] if places.get(name, -1) >= 0 else None
+        lane = lanes[slot_of(key)] if isinstance(key, str | bytes) else None
+        counts = len(order), len(commands.pending)
+        found = commands.add_to_lane(name, tuple(args), at)
+        if lane is None:
+            assert found is False
+            assert (len(order), len(commands.pending)) == counts
+        else:
+            assert found is (lane if len(lane.waiting) >= 3 else None)
+            assert order[-1] is lane
+            assert commands.pending[-1] == (lane.waiting[-1], at) == (pack((name, *args)), at)
+    assert commands.take() == b""
+
+
+def test_an_unusual_argument_or_place_is_not_plain():
+    """Nor is anything where there are no lanes."""
+    commands = extension.Commands(accepted)
+    assert commands.add_to_lane("SET", ("k", 1), None) is False
+    lanes = [Lane(None)] * SLOTS
+    commands.route(lanes, [lanes[0]], {"SET": 0, "FAR": 5}, 9)
+    for command in (
+        ("SET", "\ud800"),
+        ("SET", 5),
+        ("SET", "k", None),
+        ("SET",),
+        ("FAR", "k"),
+        ("GET", "k"),
+        (b"SET", "k"),
+    ):
+        assert commands.add_to_lane(command[0], command[1:], None) is False
+    with pytest.raises(TypeError):
+        commands.route(None, None, None, 1)
+    with pytest.raises(TypeError):
+        commands.add_to_lane("SET", ["k"], None)
+    assert commands.pending == lanes[0].waiting == []
 
 
 def test_an_accepted_argument_must_be_one():

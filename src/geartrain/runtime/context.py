@@ -125,6 +125,7 @@ class Context:
         link = self._link = access(self._endpoint, self._name)
         if isinstance(link, ClusterLink):
             self.cluster, self._lanes = link, link.lanes
+            self.commands.route(link.lanes.by_slot, link.lanes.order, link.lanes.places, SEND_AT_EACH)
         else:
             self._server = link
         return link
@@ -141,7 +142,7 @@ class Context:
             self._make_link()
         self._attribution = pipeline
         self.tail_calls = tail_calls
-        self.commands.sites = tail_calls.native if self._lanes is None else None
+        self.commands.sites = tail_calls.native if self._lanes is None or self._lanes.free else None
         self.at = None
         self.failure = None
         self._collects = collects
@@ -178,11 +179,15 @@ class Context:
             if self.commands.add(command, args, self.at) >= SEND_AT:
                 self.send_deferred()
             return
-        data = packed(command, args)
-        lane = self._lanes.lane(data, command, args)
-        lane.waiting.append(data)
-        self.pending.append((data, self.at))
-        if len(lane.waiting) >= SEND_AT_EACH:
+        lane: Any = self.commands.add_to_lane(command, args, self.at) if self._lanes.free else False
+        if lane is False:
+            data = packed(command, args)
+            lane = self._lanes.lane(data, command, args)
+            lane.waiting.append(data)
+            self.pending.append((data, self.at))
+            if len(lane.waiting) < SEND_AT_EACH:
+                return
+        if lane is not None:
             self.send_deferred(lane)
 
     def send_deferred(self, lane: Lane | None = None) -> None:
@@ -241,8 +246,7 @@ class Context:
     def _refusals(self) -> list[tuple[int, ErrorReply]]:
         """Send what waits, and read the replies to all that is pending: those that are errors, each with its number."""
         if self._lanes is not None:
-            replies = self._lanes.gather([data for data, _ in self.pending])
-            return [(index, reply) for index, reply in enumerate(replies) if isinstance(reply, ErrorReply)]
+            return self._lanes.refusals([data for data, _ in self.pending])
         if self._server is None:
             raise AssertionError
         if self.commands.unsent:
@@ -331,6 +335,8 @@ class Context:
             return
         self._hold = Hold(self._lanes.home(), seconds)
         self._lanes.held = True
+        # Each command's shard is to be looked at.
+        self.commands.sites = None
 
     def let_go(self) -> None:
         """End what `hold` began, after all commands that were deferred in it.

@@ -41,6 +41,14 @@ class Commands:
         self.pending.append((words[0], at))
         return len(self._packed)
 
+    def add_to_lane(self, command: str | bytes, args: tuple[Argument, ...], at: Any) -> Any:
+        """The same on a cluster, in C only: the lane where it is full now, else None. False: `Lanes` is to do it."""
+        del command, args, at
+        return False
+
+    def route(self, lanes: list[Any], order: list[Any], places: dict[str | bytes, int], most: int) -> None:
+        """Where calls add commands by themselves on a cluster; of use in C only."""
+
     def take(self) -> bytes:
         """Those that were added since the last call, to be sent now."""
         packed, self._packed = self._packed, []

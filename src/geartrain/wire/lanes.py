@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from geartrain.errors import ForeignShard
@@ -38,16 +39,14 @@ class Lane:
         address: the shard's primary.
         waiting: packed commands that have not been sent.
         sent: commands that have been sent and whose replies have not been read.
-        replies: those that have been read last.
     """
 
-    __slots__ = ("address", "replies", "sent", "waiting")
+    __slots__ = ("address", "sent", "waiting")
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.waiting: list[bytes] = []
         self.sent = 0
-        self.replies: Iterator[Any] = iter(())
 
 
 class Lanes:
@@ -57,17 +56,25 @@ class Lanes:
         link: the connections. Its `home` gets commands without a key; where it is `bound`, no other shard is reached.
 
     Attributes:
+        by_slot: the lane of each slot; None: it is not known. By this and the next two, calls in C add commands.
+        order: the lanes of what is outstanding, in the order of the calls.
+        places: by the name of a command, which of its arguments is its first key; -1: look at the whole command.
         held: a block of `atomic()` holds the shard of `home`: until it ends no other one is reached, whatever moves.
     """
 
     def __init__(self, link: ClusterLink) -> None:
         self._link = link
         self._lanes: dict[Address, Lane] = {}
-        self._by_slot: list[Lane | None] = [None] * SLOTS
-        self._order: list[Lane] = []
-        self._places: dict[str | bytes, int] = {}
+        self.by_slot: list[Lane | None] = [None] * SLOTS
+        self.order: list[Lane] = []
+        self.places: dict[str | bytes, int] = {}
         self._changes = -1
         self.held = False
+
+    @property
+    def free(self) -> bool:
+        """Whether commands may go to all shards."""
+        return not (self.held or self._link.bound)
 
     def lane(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> Lane:
         """The lane of a command, which the caller appends to what waits there.
@@ -81,20 +88,20 @@ class Lanes:
             ForeignShard: the link is bound to another shard.
             ServerUnavailable: nobody serves the slot.
         """
-        if not self._order:
+        if not self.order:
             self._look_if_changed()
         # Each command comes by here, so the usual ones make no calls but these.
-        at = self._places.get(name, -1)
+        at = self.places.get(name, -1)
         key = args[at] if 0 <= at < len(args) else None
         if type(key) is str:
             key = key.encode()
         slot = crc_hqx(key, 0) % SLOTS if type(key) is bytes and b"{" not in key else self._slot(packed, name, args)
-        lane = self._by_slot[slot]
+        lane = self.by_slot[slot]
         if lane is None:
             lane = self._at(slot)
         if (self.held or self._link.bound) and lane is not self._at(self._link.home):
             self._refuse(slot, lane)
-        self._order.append(lane)
+        self.order.append(lane)
         return lane
 
     def send(self, lane: Lane) -> None:
@@ -108,8 +115,8 @@ class Lanes:
             self._drop()
             raise
 
-    def gather(self, packed: Sequence[bytes]) -> list[Any]:
-        """Send what waits and read all replies; in the order of the calls of `lane`, error replies as values.
+    def refusals(self, packed: Sequence[bytes]) -> list[tuple[int, ErrorReply]]:
+        """Send what waits and read all replies: those that are errors, each with its number in the order of the calls.
 
         Args:
             packed: the commands in that order, for those that are to be sent again.
@@ -120,26 +127,30 @@ class Lanes:
                 if lane.waiting:
                     self.send(lane)
             # One after the other: what another shard answers meanwhile waits in its socket.
-            for lane in used:
-                lane.replies = iter(self._link.nodes.replies(lane.address, lane.sent))
-            found = [next(lane.replies) for lane in self._order]
+            refused = [(lane, self._link.nodes.refusals(lane.address, lane.sent)) for lane in used]
         except BaseException:
             self._drop()
             raise
         for lane in used:
             lane.sent = 0
-        order, self._order = self._order, []
-        failed = [at for at, reply in enumerate(found) if isinstance(reply, ErrorReply)]
-        if failed and not self.held:
-            again = [(packed[at], order[at].address, found[at]) for at in failed]
-            for at, reply in zip(failed, self._link.follow(again), strict=True):
-                found[at] = reply
+        found = [item for lane, errors in refused if errors for item in self._numbered(lane, errors)]
+        found.sort(key=itemgetter(0))
+        again = [(packed[at], self.order[at].address, reply) for at, reply in found] if found and not self.held else []
+        self.order.clear()
+        if again:
+            followed = zip(found, self._link.follow(again), strict=True)
+            return [(at, reply) for (at, _), reply in followed if isinstance(reply, ErrorReply)]
         return found
+
+    def _numbered(self, lane: Lane, errors: Sequence[tuple[int, ErrorReply]]) -> Iterator[tuple[int, ErrorReply]]:
+        """A lane's errors by their numbers among all lanes' calls."""
+        places = [at for at, other in enumerate(self.order) if other is lane]
+        return ((places[number], reply) for number, reply in errors)
 
     def call(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> Any:
         """Send one command, while none is outstanding; its reply, an error reply as a value."""
         address = self.lane(packed, name, args).address
-        self._order.clear()
+        self.order.clear()
         self._link.nodes.send(address, packed)
         reply = self._link.nodes.replies(address, 1)[0]
         if isinstance(reply, ErrorReply):
@@ -149,16 +160,16 @@ class Lanes:
     def check(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> None:
         """Raise what `lane` would, while no command is outstanding."""
         self.lane(packed, name, args)
-        self._order.clear()
+        self.order.clear()
 
     def abandon(self) -> None:
         """Forget what waits; read, and forget, the replies to what was sent."""
         for lane in self._lanes.values():
             lane.waiting.clear()
-        self._order = [lane for lane in self._lanes.values() for _ in range(lane.sent)]
+        self.order[:] = [lane for lane in self._lanes.values() for _ in range(lane.sent)]
         held, self.held = self.held, True
         try:
-            self.gather(())
+            self.refusals(())
         finally:
             self.held = held
 
@@ -173,7 +184,7 @@ class Lanes:
 
     def _slot(self, packed: bytes, name: str | bytes, args: Sequence[Argument]) -> int:
         """The slot of a command's first key; that of `home` where it has none."""
-        at = self._places.get(name)
+        at = self.places.get(name)
         if at is None:
             at = self._place(name)
         if 0 <= at < len(args) and type(args[at]) in _PLAIN:
@@ -189,14 +200,14 @@ class Lanes:
         """Where among the arguments the first key of a command of that name stands; -1: look at the whole command."""
         place = self._link.command_keys().place(name)
         at = -1 if place is None else place - 1
-        if len(self._places) < _PLACES:
-            self._places[name] = at
+        if len(self.places) < _PLACES:
+            self.places[name] = at
         return at
 
     def _at(self, slot: int) -> Lane:
-        lane = self._by_slot[slot]
+        lane = self.by_slot[slot]
         if lane is None:
-            lane = self._by_slot[slot] = self._to(self._link.topology.address_of(slot))
+            lane = self.by_slot[slot] = self._to(self._link.topology.address_of(slot))
         return lane
 
     def _to(self, address: Address) -> Lane:
@@ -223,7 +234,7 @@ class Lanes:
         self._changes = topology.changes
         # All at once: keys of users are in all slots, and a slot that is looked up costs as much as a command.
         for first, last, address in topology.spans():
-            self._by_slot[first : last + 1] = [self._to(address)] * (last + 1 - first)
+            self.by_slot[first : last + 1] = [self._to(address)] * (last + 1 - first)
 
     def _drop(self) -> None:
         """Replies may still be on their way: none of these connections can be used again."""
@@ -233,7 +244,7 @@ class Lanes:
 
     def reset(self) -> None:
         """Forget everything: the connections are closed."""
-        self._order.clear()
+        self.order.clear()
         self._lanes.clear()
-        self._by_slot = [None] * SLOTS
+        self.by_slot[:] = [None] * SLOTS
         self._changes = -1

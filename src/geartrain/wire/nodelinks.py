@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from geartrain.errors import ServerUnavailable
-from geartrain.wire.channel import Channel
+from geartrain.wire.channel import Channel, ErrorReply
 from geartrain.wire.endpoint import Address, Endpoint
 from geartrain.wire.link import Link
 from geartrain.wire.replication import Short, wait_for_replicas
@@ -68,6 +68,14 @@ class NodeLinks:
         """Read so many replies of a node, error replies as values."""
         try:
             return self.at(address).replies(count)
+        except ServerUnavailable:
+            self.lost(address)
+            raise
+
+    def refusals(self, address: Address, count: int) -> list[tuple[int, ErrorReply]]:
+        """As `replies`, of which only errors are wanted: each with its number, 0 is the first."""
+        try:
+            return self.at(address).refusals(count)
         except ServerUnavailable:
             self.lost(address)
             raise

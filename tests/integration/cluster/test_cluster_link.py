@@ -83,9 +83,17 @@ def test_replies_come_in_order_and_errors_are_values(link: ClusterLink):
 def test_commands_that_are_answered_later_keep_their_order(link: ClusterLink):
     """Also where some of them have been sent before the others."""
     commands = [("SET", f"later:{number // 2}", number) for number in range(10)]
-    assert link.lanes.gather(put(link, commands)) == ["OK"] * 10
+    assert link.lanes.refusals(put(link, commands)) == []
     assert link.pipeline([("GET", f"later:{number}") for number in range(5)]) == ["1", "3", "5", "7", "9"]
-    assert link.lanes.gather([]) == []
+    assert link.lanes.refusals([]) == []
+
+
+def test_of_commands_that_are_answered_later_errors_are_told_by_number(link: ClusterLink):
+    """Those of all shards, in the order of the calls."""
+    commands = [("SET" if number % 3 else "INCR", f"told:{number % 7}", "x") for number in range(50)]
+    found = link.lanes.refusals(put(link, commands))
+    assert [at for at, _ in found] == list(range(0, 50, 3))
+    assert all(isinstance(reply, ErrorReply) for _, reply in found)
 
 
 def put(link, commands):
@@ -150,7 +158,7 @@ def test_nodes_that_are_asked_again_and_tell_nothing_new_change_nothing(link: Cl
     slot, other = key_slot(b"k"), next(shard for shard in link.shards if shard != link.shard_of(b"k"))
     topology.moved(slot, other.primary)
     assert topology.changes > before
-    assert link.lanes.gather(put(link, [("SET", "k", 1)])) == ["OK"]
+    assert link.lanes.refusals(put(link, [("SET", "k", 1)])) == []
 
 
 def test_commands_follow_a_slot_that_moves(make_cluster):
@@ -170,7 +178,11 @@ def test_commands_follow_a_slot_that_moves(make_cluster):
             old.call("MIGRATE", "127.0.0.1", target.server.port, "", 0, 5000, "KEYS", *some)
             assert link.pipeline(reads) == values
             assert link.call("SET", f"{{{name}}}new", "n") == "OK"
-            assert link.lanes.gather(put(link, [("GET", f"{{{name}}}{number}") for number in (1, 99)])) == ["1", "99"]
+            assert link.lanes.refusals(put(link, [("APPEND", f"{{{name}}}{number}", "+") for number in (1, 99)])) == []
+            values[1], values[99] = "1+", "99+"
+            ((at, reply),) = link.lanes.refusals(put(link, [("INCR", f"{{{name}}}{number}") for number in (2, 1, 3)]))
+            assert (at, reply.code) == (1, "ERR")
+            values[2], values[3] = "3", "4"
         cluster.move_slots([slot], target)
         assert link.pipeline(reads) == values
         assert link.transaction([("GET", f"{{{name}}}new")]) == ["n"]

@@ -11,6 +11,7 @@ from geartrain import ForeignShard, GearsBuilder, atomic, execute, hashtag
 from geartrain.errors import GeartrainError, ServerUnavailable
 from geartrain.keys import slot_of
 from geartrain.runtime import Context, enter
+from geartrain.runtime.surroundings import CallSites
 from geartrain.wire import Endpoint, Link, access
 from support.spread import name_on, one_on_each
 from support.waiting import wait_for
@@ -154,7 +155,7 @@ def test_after_a_failover_commands_go_to_the_new_primary(make_cluster, enter_con
     """The execution that met it is one that the server could not serve, and is to be repeated."""
     cluster = make_cluster(shards=3, replicas=1)
     context = enter_context(cluster.url)
-    context.begin(None, frozenset())
+    context.begin(None, CallSites())
     context.defer("set", ("kept", 1))
     context.flush()
     cluster.kill(cluster.primary_of("kept"))
@@ -163,7 +164,7 @@ def test_after_a_failover_commands_go_to_the_new_primary(make_cluster, enter_con
         context.flush()
 
     def repeated():
-        context.begin(None, frozenset())
+        context.begin(None, CallSites())
         context.defer("set", ("kept", 3))
         try:
             context.flush()
@@ -177,10 +178,10 @@ def test_after_a_failover_commands_go_to_the_new_primary(make_cluster, enter_con
 def test_what_a_failed_execution_has_sent_disturbs_no_later_one(cluster_url, enter_context):
     """Replies that nobody has read are read, and forgotten."""
     context = enter_context(cluster_url)
-    context.begin(None, frozenset())
+    context.begin(None, CallSites())
     for number in range(200):
         context.defer("incr", (f"n{number}",))
-    context.begin(None, frozenset())
+    context.begin(None, CallSites())
     assert [context.execute("set", (f"k{number}", number)) for number in range(10)] == ["OK"] * 10
 
 
