@@ -22,7 +22,7 @@ static int reserve(Commands *commands, size_t more) {
     return 0;
 }
 
-enum { LONGEST_HEAD = 32 };
+enum { LONGEST_HEAD = 32, MOST_KEPT = 1024 * 1024 };
 
 /* `$15\r\n` */
 static void head(Commands *commands, char kind, size_t number) {
@@ -156,6 +156,46 @@ PyObject *commands_packed(Commands *commands, PyObject *const *words, Py_ssize_t
     commands->length = before;
     return found;
 }
+
+PyDoc_STRVAR(pack_doc, "pack(words, /)\n--\n\nA command, a tuple or list of words, in the server's protocol; None: a word is none of str, "
+                       "bytes, float or int of 64 bits.");
+
+static PyObject *pack_words(PyObject *module, PyObject *words) {
+    (void)module;
+    /* Used again and again; whoever is here has the interpreter, and nothing that is called gives it up. */
+    static Commands scratch;
+    PyObject *list = PySequence_Fast(words, "pack() takes a tuple or a list");
+    if (!list) return NULL;
+    int is_list = PyList_Check(list);
+    Py_ssize_t count = is_list ? PyList_Size(list) : PyTuple_Size(list);
+    PyObject *(*item)(PyObject *, Py_ssize_t) = is_list ? PyList_GetItem : PyTuple_GetItem;
+    bool usual = true;
+    int failed = reserve(&scratch, LONGEST_HEAD);
+    scratch.length = 0;
+    if (!failed) head(&scratch, '*', (size_t)count);
+    for (Py_ssize_t number = 0; !failed && usual && number < count; number++) {
+        usual = is_usual(item(list, number));
+        if (usual) failed = pack_word(&scratch, item(list, number));
+    }
+    Py_DECREF(list);
+    PyObject *found = NULL;
+    if (!failed && usual) {
+        found = PyBytes_FromStringAndSize(scratch.bytes, (Py_ssize_t)scratch.length);
+    } else if (!failed) {
+        Py_INCREF(Py_None);
+        found = Py_None;
+    }
+    if (scratch.room > MOST_KEPT) {
+        free(scratch.bytes);
+        scratch = (Commands){0};
+    }
+    return found;
+}
+
+static PyMethodDef commands_functions[] = {
+    {"pack", pack_words, METH_O, pack_doc},
+    {0},
+};
 
 /* -- Commands ---------------------------------------------------------------------------------------------------------- */
 
@@ -340,5 +380,6 @@ static PyType_Spec commands_spec = {
 
 int commands_ready(PyObject *module) {
     commands_type = (PyTypeObject *)PyType_FromSpec(&commands_spec);
-    return commands_type ? PyModule_AddObjectRef(module, "Commands", (PyObject *)commands_type) : -1;
+    if (!commands_type || PyModule_AddObjectRef(module, "Commands", (PyObject *)commands_type)) return -1;
+    return PyModule_AddFunctions(module, commands_functions);
 }

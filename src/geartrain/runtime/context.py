@@ -150,6 +150,20 @@ class Context:
         if self.pending:
             self._abandon()
 
+    def bind(self, home: int, *, bound: bool) -> None:
+        """On a cluster, say where commands without a key go from now on.
+
+        Args:
+            home: a slot of that shard.
+            bound: whether no other shard is to be reached.
+        """
+        if self.cluster is None:
+            return
+        self.cluster.home, self.cluster.bound = home, bound
+        if bound:
+            # Each command's shard is to be looked at.
+            self.commands.sites = None
+
     def execute(self, command: str | bytes, args: tuple[Argument, ...]) -> Any:
         """Send a command, after those that were deferred, and wait for its reply.
 
@@ -335,7 +349,6 @@ class Context:
             return
         self._hold = Hold(self._lanes.home(), seconds)
         self._lanes.held = True
-        # Each command's shard is to be looked at.
         self.commands.sites = None
 
     def let_go(self) -> None:

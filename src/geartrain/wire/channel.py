@@ -32,7 +32,14 @@ _CHUNK = 256 * 1024
 _NOT_YET = ...
 """What parsers give where a reply has not come wholly: nothing that a reply can be, as False is one."""
 
-_pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
+
+def _left(_command: Command) -> None:
+    """What packs nothing."""
+
+
+_pack_any: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
+_pack: Callable[[Command], bytes | None] = _left if extension is None else extension.pack
+"""The usual commands, at a tenth of the price; None: it has words that only the other one knows, or refuses."""
 
 UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "UNBLOCKED"})
 """Error codes with which a server says that it cannot serve now."""
@@ -276,12 +283,12 @@ def _parse_received(encoded: bytes) -> Any:
 
 def pack(command: Command) -> bytes:
     """One command in the server's protocol."""
-    return _pack(command if isinstance(command, tuple) else tuple(command))
+    return _pack(command) or _pack_any(tuple(command))
 
 
 def pack_all(commands: Iterable[Command]) -> bytes:
     """Several commands, to be sent together."""
-    return b"".join([_pack(tuple(command)) for command in commands])
+    return b"".join([_pack(command) or _pack_any(tuple(command)) for command in commands])
 
 
 def raise_for(reply: ErrorReply, command: Command) -> NoReturn:

@@ -84,8 +84,7 @@ def execute(
 def bind(source: Source, batch: Entries, deployment: Deployment, context: Context) -> None:
     """On a cluster, let what a batch executes begin on the batch's own shard."""
     if context.cluster is not None:
-        context.cluster.home = source.slot(batch)
-        context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
+        context.bind(source.slot(batch), bound=deployment.registration.mode is Mode.ASYNC_LOCAL)
         source.check(batch, context.cluster)
 
 

@@ -153,8 +153,7 @@ class Trigger:
         _ = context.link
         context.stream = None
         if context.cluster is not None:
-            context.cluster.home = self._home()
-            context.cluster.bound = deployment.registration.mode is Mode.ASYNC_LOCAL
+            context.bind(self._home(), bound=deployment.registration.mode is Mode.ASYNC_LOCAL)
 
     def _home(self) -> int:
         """A slot of the shard that the call came from; the registry's where it has none (any more)."""

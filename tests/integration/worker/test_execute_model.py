@@ -109,14 +109,18 @@ def _lines(case, n):
             return
 
 
-def run(place, case, name, *, waits):
-    """Run one form; (effects of each batch, what is to be the same in both forms)."""
+def begin(place, case, name, *, waits):
+    """Begin with one form."""
     place.client.execute(script(case, name, waits=waits), session=name, path="model.py")
     commands = []
     for n, refused in enumerate(case.refused):
         keys = [(f"k{i}", TEXT if i in refused else f"seen:{name}") for i in range(len(case.steps))]
         commands.append(("XADD", name, f"1-{n + 1}", "n", n, *(part for pair in keys for part in pair)))
     place.link.pipeline(commands)
+
+
+def end(place, case, name):
+    """Wait until it is done; (effects of each batch, what is to be the same in both forms)."""
     batches = len(case.refused) // case.batch
     info = place.wait_info(name, lambda info: info.aborted or info.succeeded + info.failed == batches, 30)
     seen = place.link.call("LRANGE", f"seen:{name}", 0, -1)
@@ -131,10 +135,13 @@ def run(place, case, name, *, waits):
 
 
 def check_case(place, case, number):
-    """Run both forms and compare them."""
+    """Run both forms, at the same time, and compare them."""
     place.link.call("SET", TEXT, "no list")
-    put_off, told = run(place, case, f"soon:{number}", waits=False)
-    waited, expected = run(place, case, f"wait:{number}", waits=True)
+    soon, wait = f"soon:{number}", f"wait:{number}"
+    begin(place, case, soon, waits=False)
+    begin(place, case, wait, waits=True)
+    put_off, told = end(place, case, soon)
+    waited, expected = end(place, case, wait)
     assert told == expected
     outcomes = [outcome for outcome, _, _ in told[1]]
     for one, other, whole, outcome in zip(put_off, waited, ideal(case), outcomes, strict=False):
@@ -167,10 +174,10 @@ def test_the_model_puts_off_what_it_means_to(place):
     place.link.call("SET", TEXT, "no list")
     case = Case(["tail"], 3, [frozenset(), frozenset({0}), frozenset()], "continue")
     place.start()
-    (effects,), _ = run(place, case, "soon", waits=False)
-    assert effects == ["0 0", "2 0"]
-    (effects,), _ = run(place, case, "wait", waits=True)
-    assert effects == ["0 0"]
+    for name, waits, expected in (("soon", False, ["0 0", "2 0"]), ("wait", True, ["0 0"])):
+        begin(place, case, name, waits=waits)
+        (effects,), _ = end(place, case, name)
+        assert effects == expected
 
 
 @pytest.mark.skipif(extension is None, reason="this run is without the extension already")
