@@ -5,23 +5,20 @@
     unix://[user:password@]/path/to/socket[?db=N]
     redis+sentinel://[user:password@]host:port[,host:port...]/service[/db]      (rediss+sentinel:// for TLS)
 
-redis-py parses the URL, connects, authenticates and speaks TLS; after that the connection is a `Channel`'s.
+redis-py parses the URL, connects, authenticates and speaks TLS (`dialing`); after that the connection is a `Channel`'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-import redis
-from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool
-from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel
-
-from geartrain.errors import ArgumentError, CommandError, ServerUnavailable
+from geartrain.errors import ArgumentError, ServerUnavailable
 from geartrain.wire.channel import Channel, Command, pack_all
+
+if TYPE_CHECKING:
+    from redis.connection import ConnectionPool
 
 CONNECT_TIMEOUT = 5.0
 """Seconds that a connection may take to be made."""
@@ -70,6 +67,9 @@ class Endpoint:
     """
 
     def __init__(self, url: str, connect_timeout: float = CONNECT_TIMEOUT) -> None:
+        # redis-py takes 0.1 s, and the server's interpreter, which has no addresses, no use for it.
+        from geartrain.wire import dialing  # noqa: PLC0415
+
         self.url = url
         scheme = urlsplit(url).scheme
         if scheme not in _SCHEMES:
@@ -80,7 +80,7 @@ class Endpoint:
         try:
             self._sentinel = _parse_sentinel(url, _SENTINEL_SCHEMES[scheme]) if scheme in _SENTINEL_SCHEMES else None
             urls = [] if self._sentinel else _node_urls(url)
-            self._pools = [_pool(item, connect_timeout) for item in urls]
+            self._pools = [dialing.pool(item, connect_timeout) for item in urls]
             self.addresses = tuple(_address(pool) for pool in self._pools)
         except ValueError as error:
             raise ArgumentError(f"url: {self.shown!r}: {error}") from error
@@ -154,31 +154,24 @@ class Endpoint:
         raise ServerUnavailable(f"no connection to any node of {self.shown}: {each}") from failed[-1]
 
     def _connect(self, pool: ConnectionPool | None, name: str | None) -> Channel:
-        try:
-            pool = pool or self._sentinel_pool()
-            # Not `make_connection`: the pool counts what it makes, and stops at 100, however many were closed since.
-            connection = pool.connection_class(**pool.connection_kwargs)
-            connection.connect()
-            channel = Channel(connection)
+        from geartrain.wire import dialing  # noqa: PLC0415 - see `__init__`
+
+        with dialing.explained(self.shown):
+            channel = dialing.dial(pool or self._sentinel_pool())
             channel.set_timeout(COMMAND_TIMEOUT)
-        except redis.AuthenticationError as error:
-            raise CommandError("AUTH", str(error)) from error
-        except (redis.ConnectionError, redis.TimeoutError, MasterNotFoundError, OSError) as error:
-            raise ServerUnavailable(f"no connection to {self.shown}: {error}") from error
-        except redis.ResponseError as error:
-            raise CommandError("HELLO", str(error)) from error
         if name is not None:
             _introduce(channel, name)
         return channel
 
     def _sentinel_pool(self) -> ConnectionPool:
         """A pool for the primary that the Sentinels name now."""
+        from geartrain.wire import dialing  # noqa: PLC0415 - see `__init__`
+
         sentinel = self._sentinel
         if sentinel is None:
             raise AssertionError
-        finder = Sentinel(sentinel.hosts, socket_timeout=CONNECT_TIMEOUT)
-        host, port = finder.discover_master(sentinel.service)
-        return _pool(sentinel.url(str(host), int(port)), CONNECT_TIMEOUT)
+        host, port = dialing.primary(sentinel.hosts, sentinel.service, CONNECT_TIMEOUT)
+        return dialing.pool(sentinel.url(host, port), CONNECT_TIMEOUT)
 
 
 def _introduce(channel: Channel, name: str) -> None:
@@ -242,28 +235,3 @@ def _address(pool: ConnectionPool) -> Address:
 def _host_port(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     return (host, int(port)) if colon else (text, 26379)
-
-
-def _pool(url: str, timeout: float) -> ConnectionPool:
-    options = _options(timeout)
-    if url.startswith("unix:"):
-        del options["socket_keepalive"]
-    pool = ConnectionPool.from_url(url, **options)
-    # Whatever a URL says of the protocol: replies would have other forms than those that are expected here.
-    pool.connection_kwargs.update(_PROTOCOL)
-    return pool
-
-
-_PROTOCOL = {"protocol": 2} if int(redis.__version__.partition(".")[0]) >= 5 else {}
-"""redis-py 4 speaks no other. It is what environments have whose packages ask for redis < 5, as RedisGears' did."""
-
-
-def _options(timeout: float) -> dict[str, Any]:
-    return {
-        **_PROTOCOL,
-        "decode_responses": False,
-        "socket_connect_timeout": timeout,
-        "socket_timeout": timeout,  # of the login and so on, each
-        "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),
-    }
