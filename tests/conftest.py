@@ -46,9 +46,13 @@ if TYPE_CHECKING:
 SEED_VARIABLE = "GEARTRAIN_TEST_SEED"
 
 # A deadline for one example would measure the machine's load; pytest-timeout bounds the whole test.
-# So does the check that says how fast examples are made.
+# So does the check that says how fast examples are made. Few examples, as each run has others: it has a seed of its own.
 hypothesis.settings.register_profile(
-    "geartrain", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "geartrain",
+    deadline=None,
+    print_blob=True,
+    max_examples=50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 # For processes that are slower than others by much: under sanitizers.
 hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("geartrain"), max_examples=20)

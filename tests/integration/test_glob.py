@@ -28,7 +28,7 @@ def server_says(valkey):
         yield says
 
 
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pattern=TEXT, key=TEXT)
 def test_any_pattern_matches_what_the_server_matches(server_says, pattern, key):
     """Special characters, unclosed and empty classes, backslashes at the end, any bytes (the empty key apart)."""

@@ -163,7 +163,7 @@ def working(place):
 
 
 @given(case=cases())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_put_off_is_what_is_waited_for(working, case):
     """The same effects in the same order for each execution, the same failures, counters and histories."""
     working(case)
