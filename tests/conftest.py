@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 SEED_VARIABLE = "GEARTRAIN_TEST_SEED"
 
 # A deadline for one example would measure the machine's load; pytest-timeout bounds the whole test.
-# So does the check that says how fast examples are made. Few examples, as each run has others: it has a seed of its own.
+# So does the check that says how fast examples are made. Few examples, as each run has others, by a seed of its own.
 hypothesis.settings.register_profile(
     "geartrain",
     deadline=None,
