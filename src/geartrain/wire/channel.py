@@ -39,7 +39,7 @@ def _left(_command: Command) -> None:
 
 _pack_any: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 _pack: Callable[[Command], bytes | None] = _left if extension is None else extension.pack
-"""The usual commands, at a tenth of the price; None: it has words that only the other one knows, or refuses."""
+"""The usual commands, at a quarter of the price; None: it has words that only the other one knows, or refuses."""
 
 UNAVAILABLE = frozenset({"LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "UNBLOCKED"})
 """Error codes with which a server says that it cannot serve now."""
