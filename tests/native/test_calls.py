@@ -6,6 +6,7 @@ import hiredis
 import pytest
 
 from geartrain.errors import CommandError
+from geartrain.wire import Endpoint, Link
 from support.calls import Raw, answer, figures, serve, wait_blocked, wait_waiting
 from support.waiting import wait_for
 
@@ -302,6 +303,9 @@ def test_servers_with_threads_for_connections_do_the_same(fresh_server, module_f
     callers = [Raw(server.port) for _ in range(16)]
     for connection in workers:
         connection.send("GEARTRAIN.SERVE", 0, "l")
+    with Link(Endpoint(server.url)) as link:
+        for connection in workers:
+            wait_blocked(link, connection)
     for number in range(50):
         for caller in callers:
             caller.send("GEARTRAIN.CALL", "l", number)

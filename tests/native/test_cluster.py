@@ -162,22 +162,22 @@ def test_a_restart_does_not_forget_which_tags_were_used(fresh_server, module_fla
     assert listing(link)["used"] == used
 
 
-@pytest.mark.parametrize("kind", VALUES)
-def test_a_snapshot_in_a_slot_that_arrives(node, module_flavour, kind):
+def test_a_snapshot_in_a_slot_that_arrives(node, module_flavour):
     """Clients write there after ASKING; the server refuses the module's commands, and the value is in the entry."""
     link = node(module_flavour, 0, 16000)
-    other = node(module_flavour, 16001, 16383)
-    there = introduce(link, other)
-    commands, expected = VALUES[kind]
+    there = introduce(link, node(module_flavour, 16001, 16383))
     key = key_in(link, 16001, 16383)
     link.call("CLUSTER", "SETSLOT", slot_of(link, key), "IMPORTING", there)
     set_hook(link, snapshot=1)
-    for name, _, *rest in commands:
-        replies = link.pipeline([("ASKING",), (name, key, *rest)])
-        assert not isinstance(replies[1], ErrorReply)
-    (entry,) = entries(link)
-    assert entry.type == kind
-    assert encoded_value(kind, entry.value) == expected
+    for kind, (commands, expected) in VALUES.items():
+        name = f"{{{key}}}{kind}"
+        for command, _, *rest in commands:
+            replies = link.pipeline([("ASKING",), (command, name, *rest)])
+            assert not isinstance(replies[1], ErrorReply)
+        entry = entries(link)[-1]
+        assert (entry.key, entry.type) == (name.encode(), kind)
+        assert encoded_value(kind, entry.value) == expected
+    assert len(entries(link)) == len(VALUES)
 
 
 def test_a_trigger_on_a_key_is_called_where_the_key_is(node, module_flavour):

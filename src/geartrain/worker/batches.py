@@ -21,6 +21,7 @@ from geartrain.runtime import Context, answering
 from geartrain.worker import streaks
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import Source, execute, explain, pauses_streams
+from geartrain.worker.handover import Behind
 from geartrain.worker.keeping import execute_kept
 from geartrain.worker.policy import Verdict
 from geartrain.worker.recorder import Recorder
@@ -170,6 +171,9 @@ class Batches:
         self, batch: Entries, deployment: Deployment, error: BaseException, begin: float, duration: float
     ) -> bool:
         """Note how a batch failed; returns whether the next one may follow at once."""
+        if isinstance(error, Behind):
+            self._partition.postpone(batch, error.wait)
+            return False
         if isinstance(error, ServerUnavailable):
             self._partition.unavailable(batch)
             return False

@@ -3,8 +3,9 @@
 The second outbox must not overtake the first, or the order of a key's events would be lost. So before the first event
 of a slot that came from elsewhere is executed, all of the registration's other outboxes have to be done with what is
 older than it: by the time in the entries' ids, which is that of the servers' clocks. Of two outboxes that wait for each
-other the one with the older entry goes on, so that nobody waits for ever. A slot is looked at once; on a cluster whose
-slots stay where they are nothing is ever asked.
+other the one with the older entry goes on, so that nobody waits for ever. What was learned of the others (the time of
+the oldest entry that waits in one of them) is true for all slots that had come by then; on a cluster whose slots stay
+where they are nothing is ever asked.
 
 Not kept, and said so in the guarantees: the order across a move where the servers' clocks differ by more than the move
 takes, or for a worker that was started within moments of it.
@@ -24,11 +25,21 @@ from geartrain.text import to_bytes
 from geartrain.wire import ClusterLink, ErrorReply, Shard, Topology, is_passing
 
 PATIENCE = 30.0
-"""Seconds that an event waits for older ones of other outboxes, at the most: one of them may be out of reach."""
+"""Seconds that an event waits for older ones of other outboxes that stand still: one of them may be out of reach."""
+
+
+_NEVER = (0, b"")
+_ALWAYS = (2**63, b"")
 
 
 class Behind(ServerUnavailable):
-    """Another outbox has older entries: later."""
+    """Another outbox has older entries: later.
+
+    Attributes:
+        wait: seconds until it is worth another look.
+    """
+
+    wait = 0.05
 
 
 class Handover:
@@ -45,6 +56,9 @@ class Handover:
         self._outbox_slot = slot_of(outbox)
         self._passed: dict[int, float] = {}
         self._waiting_since = 0.0
+        # Up to here the others are done, as far as slots are concerned that had moved when they were asked.
+        self._horizon = _NEVER
+        self._asked = 0.0
 
     def check(self, entries: Sequence[list[Any]], link: ClusterLink) -> None:
         """Raise `Behind` where an entry's slot came from another shard and that is not settled yet."""
@@ -53,8 +67,14 @@ class Handover:
             return
         now = time.monotonic()
         self._waiting_since = self._waiting_since or now
-        latest = max(id_parts(entry_id) for _, entry_id in arrived)
-        if now - self._waiting_since < PATIENCE and self._is_behind(latest[0], link):
+        latest = (max(id_parts(entry_id) for _, entry_id in arrived)[0], self._outbox)
+        moved = max(link.topology.moved_at.get(slot, 0.0) for slot, _ in arrived)
+        if moved >= self._asked or latest >= self._horizon:
+            before, self._horizon, self._asked = self._horizon, self._oldest_of_others(link), now
+            if self._horizon != before:
+                # They go on.
+                self._waiting_since = now
+        if now - self._waiting_since < PATIENCE and latest >= self._horizon:
             raise Behind(f"{self._registration}: events of a moved key wait for those before the move")
         self._waiting_since = 0.0
         for slot, _ in arrived:
@@ -79,23 +99,23 @@ class Handover:
             return slot in topology.moved_at or topology.owner_of(slot) is not here
         return topology.moved_at.get(slot, 0.0) > passed
 
-    def _is_behind(self, latest: int, link: ClusterLink) -> bool:
-        """Whether another outbox has an entry, not done yet, that is not younger than `latest` (ms)."""
+    def _oldest_of_others(self, link: ClusterLink) -> tuple[int, bytes]:
+        """Time (ms) and outbox of the oldest entry of another outbox that is not done yet."""
         names = map(to_bytes, link.call("SMEMBERS", keys.streams(self._registration)))
         others = [name for name in names if name != self._outbox and keys.is_outbox(name)]
         group = keys.group(self._registration)
+        oldest = _ALWAYS
         for name, reply in zip(others, link.pipeline([("XINFO", "GROUPS", name) for name in others]), strict=True):
             if isinstance(reply, ErrorReply):
                 if is_passing(reply):
                     # Its shard cannot tell now.
-                    return True
+                    return _NEVER
                 # No such stream any more: it was emptied.
                 continue
-            done = _offset(reply, group)
-            first = link.call("XRANGE", name, f"({done}", "+", "COUNT", 1)
-            if first and (id_parts(first[0][0])[0], name) <= (latest, self._outbox):
-                return True
-        return False
+            first = link.call("XRANGE", name, f"({_offset(reply, group)}", "+", "COUNT", 1)
+            if first:
+                oldest = min(oldest, (id_parts(first[0][0])[0], name))
+        return oldest
 
 
 def _offset(groups: Iterable[list[Any]], group: bytes) -> str:

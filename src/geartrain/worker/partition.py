@@ -363,6 +363,12 @@ class Partition:
             self._batch = batch
             self._wait_for_server()
 
+    def postpone(self, batch: Entries, seconds: float) -> None:
+        """The batch is not to run yet: again after that time."""
+        with self._lock:
+            self._batch = batch
+            self._not_before = time.monotonic() + seconds
+
     def unconfirmed(self, executed: Entries) -> None:
         """What was executed may be lost: it runs again, before the batch that waits for its next try."""
         with self._lock:
