@@ -72,10 +72,8 @@ demo: $(STAMP)
 demo-cluster: $(STAMP)
 	@$(BIN)/python examples/cluster/demo.py
 
-# File by file in their order: those with few and slow tests come first (xdist would begin with those of many tests, and end with one
-# process that works and three that wait).
 test: $(STAMP) $(CLIENTS_STAMP)
-	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadscope $(ARGS)
 
 # Each tests/native/*.c is a program with all of native/*.c in it. `make SANITIZE= test-native`: without sanitizers.
 test-native: $(C_TESTS)
