@@ -31,7 +31,7 @@ from support.waiting import wait_for
 def pytest_collection_modifyitems(config, items):
     """In CI each test of this folder runs on one flavour, and under sanitizers on the other one; elsewhere on all.
 
-    Both flavours are seen by each test in one run of CI, in half of the time.
+    So both flavours are seen by each test in a run of CI and one of `make test-sanitize`, in half of the time.
     """
     sanitizing = reports_folder() is not None
     if not sanitizing and os.environ.get("CI") != "true":
