@@ -168,23 +168,20 @@ static PyObject *pack_words(PyObject *module, PyObject *words) {
     if (!list) return NULL;
     int is_list = PyList_Check(list);
     Py_ssize_t count = is_list ? PyList_Size(list) : PyTuple_Size(list);
-    PyObject *(*item)(PyObject *, Py_ssize_t) = is_list ? PyList_GetItem : PyTuple_GetItem;
-    bool usual = true;
-    int failed = reserve(&scratch, LONGEST_HEAD);
-    scratch.length = 0;
-    if (!failed) head(&scratch, '*', (size_t)count);
-    for (Py_ssize_t number = 0; !failed && usual && number < count; number++) {
-        usual = is_usual(item(list, number));
-        if (usual) failed = pack_word(&scratch, item(list, number));
+    PyObject **items = PyMem_Malloc((size_t)(count + 1) * sizeof *items), *found = NULL;
+    for (Py_ssize_t number = 0; items && number < count; number++) {
+        items[number] = is_list ? PyList_GetItem(list, number) : PyTuple_GetItem(list, number);
     }
-    Py_DECREF(list);
-    PyObject *found = NULL;
-    if (!failed && usual) {
-        found = PyBytes_FromStringAndSize(scratch.bytes, (Py_ssize_t)scratch.length);
-    } else if (!failed) {
+    if (!items) {
+        PyErr_NoMemory();
+    } else if (commands_are_usual(items, count)) {
+        found = commands_packed(&scratch, items, count);
+    } else {
         Py_INCREF(Py_None);
         found = Py_None;
     }
+    PyMem_Free(items);
+    Py_DECREF(list);
     if (scratch.room > MOST_KEPT) {
         free(scratch.bytes);
         scratch = (Commands){0};
@@ -281,9 +278,9 @@ static int set_sites(PyObject *self, PyObject *sites, void *unused) {
     return 0;
 }
 
-PyDoc_STRVAR(route_doc, "route(lanes, order, places, most, /)\n--\n\nFrom now on `execute` adds commands to lanes of a cluster, or, "
-                        "with None for all, to these here.\n\nlanes: by slot, or None where none is known; order: of what is "
-                        "outstanding; places: of first keys, by name; most: what waits in a lane before it is sent.");
+PyDoc_STRVAR(route_doc, "route(lanes, order, places, most, /)\n--\n\nFrom now on `execute` adds commands to the lanes of a "
+                        "cluster.\n\nlanes: by slot, or None where none is known; order: of what is outstanding; places: of "
+                        "first keys, by name; most: what waits in a lane before it is sent.");
 
 static PyObject *route(PyObject *self, PyObject *args) {
     Commands *commands = (Commands *)self;

@@ -65,7 +65,7 @@ class Context:
             their record gave; None: it gave none, or keeps it.
         stream: the name of the stream (or the key's) that the running execution's records come from, or None.
         failure: the error of a deferred command of this execution, which every `flush` raises; None: there was none.
-        commands: deferred commands; on a cluster only their list is used, as each shard's are sent by themselves.
+        commands: deferred commands; on a cluster they are in the shards' lanes, and only the list of them all is here.
         pending: those whose replies have not been read, each with the `at` of its call: the name of the command, on a
             cluster all of it.
         tail_calls: the call sites whose reply nobody can notice.

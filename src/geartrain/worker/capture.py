@@ -210,8 +210,8 @@ class Capture:
         modules = self._modules
         if modules is None or not modules.clustered:
             return
-        if not modules.uses <= self._seen:
-            new = {tag for tag, _ in modules.uses - self._seen}
+        new = {tag for tag, _ in modules.uses - self._seen}
+        if new:
             captured = [item for item in snapshot.registrations.values() if _is_captured(item)]
             outboxes = {item.id: [name for tag in new for name in hooks.outboxes_of(item, tag)] for item in captured}
             self._store.note(outboxes, new)
