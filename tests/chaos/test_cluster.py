@@ -6,19 +6,26 @@ import contextlib
 import os
 import random
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 from redis.crc import key_slot
 
 from geartrain import Client
 from geartrain.registry import hooks
-from geartrain.server import EmbeddedCluster, EmbeddedServer
-from geartrain.server.clusternodes import ClusterNode
 from geartrain.wire import Endpoint, Link
 from support.clusterload import SCRIPT, ClusterLoad, missing, out_of_order, owner_changes
+from support.network import ANY_ADDRESS, Addresses, Network, own_network
 from support.servers import VALKEY
 from support.waiting import wait_for
 from support.workers import WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import MakeCluster, MakeServer
+    from geartrain.server import EmbeddedCluster
+    from geartrain.server.clusternodes import ClusterNode
 
 STREAMS = [f"load:stream:{number}" for number in range(20)]
 KEYS = [f"load:key:{number}" for number in range(100)]
@@ -30,11 +37,14 @@ CHANGES = 4
 class Life:
     """The cluster, its workers, and what can happen to them."""
 
-    def __init__(self, cluster: EmbeddedCluster, start_worker, seed: random.Random) -> None:
+    def __init__(self, cluster: EmbeddedCluster, network: Network | None, start_worker, seed: random.Random) -> None:
         self.cluster = cluster
         self.seed = seed
+        self._network = network
+        self._addresses = None if network is None else Addresses(cluster)
         self._start_worker = start_worker
-        self.workers: list[WorkerProcess] = [start_worker(cluster.url) for _ in range(2)]
+        self.url = cluster.url if self._addresses is None else self._addresses.url
+        self.workers: list[WorkerProcess] = [start_worker(self.url) for _ in range(2)]
 
     def a_primary_is_killed(self) -> None:
         """And its replica takes over; later it comes back, as a replica."""
@@ -42,16 +52,18 @@ class Life:
         self.cluster.kill(node)
         self.cluster.wait_ok()
         self.cluster.restart(node)
+        self._give_addresses()
 
     def a_worker_is_killed(self) -> None:
         """Another one is started."""
         self.workers.pop(self.seed.randrange(len(self.workers))).kill()
-        self.workers.append(self._start_worker(self.cluster.url))
+        self.workers.append(self._start_worker(self.url))
 
     def a_shard_is_added_and_gets_slots(self) -> None:
         """Key by key, some of each shard's."""
         donors = self.cluster.primaries()
         node = self.cluster.add_shard(replicas=1)
+        self._give_addresses()
         wait_for(lambda: _hooks_of(node), 10, "hooks on a shard without slots")
         for donor in donors:
             slots = self.cluster.slots_of(donor)
@@ -65,43 +77,69 @@ class Life:
             target = self.seed.choice([node for node in primaries if node is not owner])
             self.cluster.move_slots([key_slot(name.encode())], target)
 
-    def a_node_is_silent_for_a_while(self) -> None:
-        """As if its link were cut: it is stopped, and goes on with what it knew."""
+    def the_links_of_a_primary_are_cut(self) -> None:
+        """Until a replica has taken over; then it is back, with what it knew. Without a network of our own it stops."""
         node = self.seed.choice(self.cluster.primaries())
-        witness = next(other for other in self.cluster.nodes if other is not node)
+        witness = next(other for other in self.cluster.nodes if other is not node and other.server.running)
+        with self._cut(node):
+            wait_for(lambda: not witness.members()[node.id].slots, 30, "somebody else to have its slots")
+
+    @contextlib.contextmanager
+    def _cut(self, node: ClusterNode) -> Iterator[None]:
+        if self._network is not None and self._addresses is not None:
+            with self._network.cut(self._addresses.of(node)):
+                yield
+            return
         os.kill(node.server.pid, signal.SIGSTOP)
         try:
-            wait_for(lambda: not witness.members()[node.id].slots, 30, "somebody else to have its slots")
+            yield
         finally:
             os.kill(node.server.pid, signal.SIGCONT)
+
+    def _give_addresses(self) -> None:
+        if self._addresses is not None:
+            self._addresses.give()
+
+
+@pytest.fixture
+def network() -> Iterator[Network | None]:
+    """A network of this test's own, where the machine allows one: what is started after it is in there."""
+    with own_network() as network:
+        yield network
 
 
 @pytest.mark.timeout(420)
 @pytest.mark.servers(VALKEY, "redis-8.2")
 def test_nothing_acknowledged_is_lost_and_order_is_kept_through_a_minute_of_mishaps(
-    flavour: str, make_cluster, valkey: EmbeddedServer, start_worker, seed: random.Random
+    flavour: str,
+    network: Network | None,
+    make_cluster: MakeCluster,
+    fresh_server: MakeServer,
+    start_worker,
+    seed: random.Random,
 ) -> None:
     """Every acknowledged number has an effect, first effects are in order, and all shards have the same hooks."""
-    cluster = make_cluster(flavour, shards=3, replicas=1, module={})
-    Client(cluster.url).execute(SCRIPT.replace("SINK_PORT", str(valkey.port)), session="chaos")
-    life = Life(cluster, start_worker, seed)
+    sink_server = fresh_server()
+    cluster = make_cluster(flavour, shards=3, replicas=1, module={}, options={} if network is None else ANY_ADDRESS)
+    Client(cluster.url).execute(SCRIPT.replace("SINK_PORT", str(sink_server.port)), session="chaos")
+    life = Life(cluster, network, start_worker, seed)
     mishaps = [
         life.a_primary_is_killed,
         life.a_worker_is_killed,
         life.slots_with_streams_move,
-        life.a_node_is_silent_for_a_while,
+        life.the_links_of_a_primary_are_cut,
         life.a_shard_is_added_and_gets_slots,
         life.a_primary_is_killed,
     ]
     seed.shuffle(mishaps)
-    with Link(Endpoint(valkey.url)) as sink, ClusterLoad(cluster.url, STREAMS, KEYS, seed) as load:
+    with ClusterLoad(life.url, STREAMS, KEYS, seed) as load:
         for mishap in mishaps:
             load.wait(1000)
             print(f"after {load.total} writes: {mishap.__name__}")
             mishap()
             cluster.wait_ok()
         load.wait(1000)
-    with Link(Endpoint(valkey.url)) as sink:
+    with Link(Endpoint(sink_server.url)) as sink:
         with contextlib.suppress(AssertionError):
             wait_for(lambda: not missing(sink, load.acknowledged), 150)
         assert missing(sink, load.acknowledged) == {}
