@@ -44,6 +44,7 @@ class Deployment:
         single: the same for one record (`pipeline.compile_pipeline`), where batches are of one and nobody sees results.
         aborted: whether its policy, or its function, has stopped it (the registry will say so too).
         ending: the status that it has then.
+        ended: whether the registry says so: from then on it is active there again only where somebody resumes it.
     """
 
     registration: Registration
@@ -59,6 +60,7 @@ class Deployment:
     single: Pipeline | None = field(default=None)
     aborted: bool = field(default=False)
     ending: Status = field(default=Status.ABORTED)
+    ended: bool = field(default=False)
 
     @property
     def dialect(self) -> Dialect:

@@ -142,7 +142,6 @@ class Worker:
         self._ownership = Ownership(settings, Leases(self._link, self.id, settings.lease_ttl), self._pool, hooks)
         self._members: dict[str, Member] = {}
         self._version, self._beaten, self._reassign = -1, 0.0, False
-        self._aborting: set[str] = set()
         self._known, self._removed = set[str](), set[str]()
         self._assigned = self._away = False
 
@@ -312,8 +311,8 @@ class Worker:
         for name, deployment in self._deployments.current.items():
             active = self._deployments.active.get(name)
             resumed = active is not None and active.code_version == deployment.registration.code_version
-            if resumed and name not in self._aborting:
-                deployment.aborted = False
+            if resumed and deployment.ended:
+                deployment.aborted = deployment.ended = False
         patterns = {
             name: to_bytes(item.pattern)
             for name, item in self._deployments.active.items()
@@ -397,7 +396,6 @@ class Worker:
         self._tell(News.GONE, partition)
 
     def _aborted(self, partition: Partition) -> None:
-        self._aborting.add(partition.key[0])
         self._tell(News.ABORTED, partition)
 
     def _tell(self, news: News, partition: Partition) -> None:
@@ -444,7 +442,7 @@ class Worker:
         # Not where new code has come since: it gets its own chance.
         if deployment.aborted and self._store.end(registration, version, ending):
             logger.error("%s: %s; `geartrain resume %s` starts it again", registration, ending.value, registration)
-        self._aborting.discard(registration)
+        deployment.ended = True
         self._follow()
 
     def _check_renewals(self, renewals: list[tuple[Partition, Renewal]]) -> None:

@@ -211,6 +211,20 @@ def test_an_abort_on_one_stream_stops_all_streams_of_the_registration(place):
     assert place.info(registration).lag == 2
 
 
+def test_registrations_that_are_aborted_at_the_same_time_all_stop(place):
+    """While the worker tells the registry of one, another one's batch fails: that one is not executed again either."""
+    names = [f"s{number}" for number in range(60)]
+    lines = [
+        f"GB('StreamReader').map(lambda r: 1 / 0).register('{n}', name='{n}', onFailedPolicy='abort')" for n in names
+    ]
+    place.client.execute("\n".join(lines), session="test")
+    for name in names:
+        place.add(name, "a", 1)
+    place.start()
+    infos = [place.wait_info(name, lambda info: info.status == "aborted" and info.aborted) for name in names]
+    assert {(info.triggered, info.failed, info.aborted) for info in infos} == {(1, 1, 1)}
+
+
 @pytest.mark.parametrize("how", ["unregister", "upgrade"])
 def test_a_removed_registration_leaves_nothing(everywhere, how):
     """No group, lease, statistics or history; also where it was at work until the end."""
