@@ -84,13 +84,13 @@ build/native/%: tests/native/%.c $(NATIVE)
 	$(CC) $(C_FLAGS) -O1 -g $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined) \
 		-o $@ $< $(filter native/%.c,$(NATIVE)) -ldl -lm
 
-# First the extension in this Python, then the tests of the module, on servers that run under AddressSanitizer and UndefinedBehaviorSanitizer. What these find is in
-# build/sanitize/reports/, and fails the run.
+# First the extension in this Python, then the tests of the module, on servers that run under AddressSanitizer and
+# UndefinedBehaviorSanitizer. What these find is in build/sanitize/reports/, and fails the run.
 test-sanitize: build/sanitize/.installed test-sanitize-extension
 	@rm -rf build/sanitize/reports && mkdir -p build/sanitize/reports
 	@GEARTRAIN_MODULE=$(CURDIR)/build/sanitize/geartrain/native/geartrain.so \
 		GEARTRAIN_SANITIZER_REPORTS=$(CURDIR)/build/sanitize/reports \
-		$(BIN)/python -m pytest -q --numprocesses 2 --dist loadscope tests/native $(ARGS)
+		$(BIN)/python -m pytest -q --numprocesses 4 --dist loadscope tests/native $(ARGS)
 	@if [ -n "$$(ls build/sanitize/reports)" ]; then cat build/sanitize/reports/*; exit 1; fi
 
 # The sanitizers' library has to be in the process before the extension. Hypothesis: fewer examples.
