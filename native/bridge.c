@@ -268,18 +268,21 @@ static void replace(PyObject **place, PyObject *by) {
     python_drop(before);
 }
 
-static const char INSTALL[] = "install(handle, call, failed, value, context, absent, untouched)";
+static const char INSTALL[] = "install(handle, call, failed, value, context, absent, noticed)";
 
 static PyObject *install(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
     Function *function = has(count, 7, INSTALL) ? function_of(args[0]) : NULL;
     if (function == NULL) return NULL;
+    long long noticed = py.PyLong_AsLongLong(args[6]);
+    if (noticed == -1 && py.PyErr_Occurred() != NULL) return NULL;
     replace(&function->call, args[1]);
     replace(&function->failed, args[2]);
     replace(&function->value, args[3]);
     replace(&function->context, args[4]);
     replace(&function->absent, args[5]);
-    function->untouched = args[6] == py.true_object;
+    function->untouched = noticed >= 0;
+    function->noticed = function->untouched ? (unsigned)noticed : NOTICES_ALL;
     return none();
 }
 

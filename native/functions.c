@@ -76,11 +76,16 @@ void function_release(Function *function) {
     RM_Free(function);
 }
 
+static void clear_line(Line *line) {
+    python_drop(line->key);
+    if (line->name != NULL) RM_FreeString(NULL, line->name);
+    line->key = NULL;
+    line->name = NULL;
+    line->length = 0;
+}
+
 static void drop_lines(Function *function) {
-    for (int i = 0; i < FUNCTION_LINES; i++) {
-        python_drop(function->lines[i].key);
-        function->lines[i].key = NULL;
-    }
+    for (int i = 0; i < FUNCTION_LINES; i++) clear_line(&function->lines[i]);
     function->line_count = 0;
 }
 
@@ -172,15 +177,37 @@ static long long python_clock(void) {
     return (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000 - function_now();
 }
 
-/* A record, and what it holds besides its key where that is known; the dict keeps these objects alive. */
+/* -- records ------------------------------------------------------------------------------------------------------ */
+
+/* A record's dict, and which objects it holds besides its key, where that is known; it keeps them alive. */
 typedef struct {
     PyObject *dict, *value, *kind, *event;
-    int large; /* the value: it may not stay longer than the event */
+    int large;    /* the value: it may not stay longer than the event */
+    int doubtful; /* whether a function may have changed it */
 } Record;
 
-/* The type of a key, and its value in the record where it is a string. `at_event`: its type when the event came; where the value is not
+/* What is to be in a record; NULL: no step can notice that field. References of its own. */
+typedef struct {
+    PyObject *key, *value, *kind, *event;
+    int large;
+} Parts;
+
+static void drop_parts(Parts *parts) {
+    python_drop(parts->key);
+    python_drop(parts->value);
+    python_drop(parts->kind);
+    python_drop(parts->event);
+}
+
+static PyObject *key_text(RedisModuleString *name) {
+    size_t length;
+    const char *bytes = RM_StringPtrLen(name, &length);
+    return value_text(bytes, length);
+}
+
+/* The type of a key, and its value where it is a string. `at_event`: its type when the event came; where the value is not
  * wanted that will do, and the key is not opened. -1: an exception is set. */
-static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int wanted, Record *record) {
+static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int wanted, Parts *parts) {
     if (!wanted && at_event != REDISMODULE_KEYTYPE_MODULE) return at_event;
     RedisModuleKey *key = RM_OpenKey(ctx, name, OPEN_TO_LOOK | REDISMODULE_OPEN_KEY_NOEXPIRE);
     if (key == NULL) return REDISMODULE_KEYTYPE_EMPTY;
@@ -188,46 +215,97 @@ static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int 
     if (type == REDISMODULE_KEYTYPE_STRING && wanted) {
         size_t length = 0;
         const char *bytes = RM_StringDMA(key, &length, REDISMODULE_READ);
-        record->value = value_text(bytes, length);
-        record->large = length > LARGE;
-        failed = record->value == NULL;
+        parts->value = value_text(bytes, length);
+        parts->large = length > LARGE;
+        failed = parts->value == NULL;
     }
     RM_CloseKey(key);
     if (failed) return -1;
     return type < 0 || type >= TYPES ? REDISMODULE_KEYTYPE_MODULE : type;
 }
 
+/* Have Python code read type and value of a key that is no string. Whether that went well. */
+static int read_in_python(Function *function, RedisModuleString *name, int type, Parts *parts) {
+    if (parts->key == NULL && (parts->key = key_text(name)) == NULL) return 0;
+    PyObject *args[] = {types[type], parts->key}, *call = python_held(function->value);
+    PyObject *pair = py.PyObject_Vectorcall(call, args, 2, NULL);
+    python_release(call);
+    if (pair == NULL) return 0;
+    parts->kind = python_held(py.PyTuple_GetItem(pair, 0));
+    parts->value = python_held(py.PyTuple_GetItem(pair, 1));
+    parts->large = 1;
+    python_release(pair);
+    return 1;
+}
+
+/* What stands for a value that is not read. */
+static PyObject *unread(const Function *function) {
+    PyObject *absent = function->absent == NULL ? py.none : function->absent;
+    return python_held(function->hook->value ? absent : py.none);
+}
+
+/* Type and value, as far as a step can notice them. Whether that went well. */
+static int find_value(RedisModuleCtx *ctx, Function *function, RedisModuleString *name, int at_event, Parts *parts) {
+    int wanted = (function->noticed & NOTICES_VALUE) != 0 && function->hook->value;
+    int type = look(ctx, name, at_event, wanted, parts);
+    if (type < 0) return 0;
+    if (type == REDISMODULE_KEYTYPE_MODULE || (parts->value == NULL && wanted && type != REDISMODULE_KEYTYPE_EMPTY))
+        return read_in_python(function, name, type, parts);
+    parts->kind = python_held(types[type]);
+    if (parts->value == NULL) parts->value = unread(function);
+    return 1;
+}
+
+static int find_parts(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int at_event,
+                      Parts *parts) {
+    unsigned noticed = function->noticed;
+    if ((noticed & NOTICES_KEY) && (parts->key = key_text(name)) == NULL) return 0;
+    if ((noticed & (NOTICES_VALUE | NOTICES_TYPE)) && !find_value(ctx, function, name, at_event, parts)) return 0;
+    return !(noticed & NOTICES_EVENT) || (parts->event = event_name(event)) != NULL;
+}
+
 /* The last record, where nobody kept it: used again, it costs nothing to make. Four values that replace four others take a
  * third of the time of a new dict, and what a function only reads need not even be replaced. */
 static Record spare;
 
-/* Whether a field could be set to a value; it is left alone where it holds that already. */
-static int set_field(PyObject *record, PyObject *field, PyObject *value, const PyObject *present) {
-    return value == present || py.PyDict_SetItem(record, field, value) == 0;
+/* Whether a field could be set, where it has to be; it is left alone where it holds that object already. */
+static int set_field(PyObject *dict, PyObject *field, PyObject *part, PyObject **present) {
+    if (part == NULL || part == *present) return 1;
+    *present = part;
+    return py.PyDict_SetItem(dict, field, part) == 0;
 }
 
-/* Set all fields; `before`: what is known of those it has. */
-static int fill(const Record *record, PyObject *key, const Record *before) {
-    return record->dict != NULL && py.PyDict_SetItem(record->dict, field_key, key) == 0 &&
-           set_field(record->dict, field_value, record->value, before->value) &&
-           set_field(record->dict, field_type, record->kind, before->kind) &&
-           set_field(record->dict, field_event, record->event, before->event);
+static int fill(Record *record, const Parts *parts) {
+    PyObject *unknown = NULL;
+    int filled = set_field(record->dict, field_key, parts->key, &unknown) &&
+                 set_field(record->dict, field_value, parts->value, &record->value) &&
+                 set_field(record->dict, field_type, parts->kind, &record->kind) &&
+                 set_field(record->dict, field_event, parts->event, &record->event);
+    if (parts->value != NULL) record->large = parts->large;
+    return filled;
 }
 
-/* {'key', 'value', 'type', 'event'} of these: the spare dict, or a new one. Whether that went well. */
-static int make(Record *record, PyObject *key) {
-    static const Record NOTHING;
-    Record before = spare;
-    spare = NOTHING;
-    record->dict = before.dict != NULL ? before.dict : py.PyDict_New();
-    int filled = fill(record, key, &before);
-    if (filled && before.kind == NULL && py.PyDict_Size(record->dict) != FIELDS) {
-        /* The function exchanged one of its fields for another. */
+/* A new dict with all fields, in their order. Whether that went well. */
+static int fill_new(Record *record, const Parts *parts) {
+    Parts nothing = {py.none, py.none, py.none, py.none, 0};
+    *record = (Record){.dict = py.PyDict_New()};
+    return record->dict != NULL && fill(record, &nothing) && fill(record, parts);
+}
+
+/* A record with these parts: the spare one, or a new one. Whether that went well. */
+static int make(Record *record, const Parts *parts) {
+    int whole = parts->key != NULL && parts->value != NULL && parts->kind != NULL && parts->event != NULL;
+    *record = spare;
+    spare = (Record){0};
+    int filled = record->dict != NULL && (whole || !record->doubtful) && fill(record, parts) &&
+                 /* Or the function exchanged one of its fields for another. */
+                 (!record->doubtful || py.PyDict_Size(record->dict) == FIELDS);
+    if (!filled) {
+        py.PyErr_Clear();
         python_drop(record->dict);
-        record->dict = py.PyDict_New();
-        filled = fill(record, key, &NOTHING);
+        filled = fill_new(record, parts);
+        if (!filled) python_drop(record->dict);
     }
-    if (!filled) python_drop(record->dict);
     return filled;
 }
 
@@ -237,6 +315,7 @@ static void keep(Record *record, int untouched) {
     if (usable && (record->large || !untouched)) {
         usable = py.PyDict_SetItem(record->dict, field_value, py.none) == 0;
         record->value = py.none;
+        record->large = 0;
     }
     if (!usable) {
         py.PyErr_Clear();
@@ -245,100 +324,126 @@ static void keep(Record *record, int untouched) {
     }
     python_drop(spare.dict);
     spare = *record;
+    spare.doubtful = !untouched;
     if (!untouched) spare.value = spare.kind = spare.event = NULL;
 }
 
-/* Have Python code read type and value of a key that is no string. Whether that went well. */
-static int read_in_python(Function *function, PyObject *key, Record *record) {
-    PyObject *args[] = {record->kind, key}, *call = python_held(function->value);
-    PyObject *pair = py.PyObject_Vectorcall(call, args, 2, NULL);
-    python_release(call);
-    if (pair == NULL) return 0;
-    record->kind = python_held(py.PyTuple_GetItem(pair, 0));
-    record->value = python_held(py.PyTuple_GetItem(pair, 1));
-    record->large = 1;
-    python_release(pair);
-    return 1;
+/* For a message: what no step noticed too. Errors in here are no news. */
+static void complete(Record *record, const Function *function, PyObject *key, const char *event, int type) {
+    unsigned noticed = function->noticed;
+    Parts parts = {0};
+    if (!(noticed & NOTICES_KEY)) parts.key = python_held(key);
+    if (!(noticed & (NOTICES_VALUE | NOTICES_TYPE))) parts.kind = python_held(types[type]);
+    if (!(noticed & (NOTICES_VALUE | NOTICES_TYPE)) && function->hook != NULL) parts.value = unread(function);
+    if (!(noticed & NOTICES_EVENT)) parts.event = event_name(event);
+    fill(record, &parts);
+    py.PyErr_Clear();
+    drop_parts(&parts);
 }
 
-/* The record of an event. Whether it was made; an exception is set where not. */
-static int record_of(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int at_event,
-                     PyObject *key, Record *record) {
-    PyObject *absent = function->absent == NULL ? py.none : function->absent;
-    int wanted = function->hook->value && absent == py.none;
-    *record = (Record){0};
-    int type = look(ctx, name, at_event, wanted, record);
-    if (type < 0) return 0;
-    record->kind = types[type];
-    if (type == REDISMODULE_KEYTYPE_MODULE || (record->value == NULL && wanted && type != 0)) {
-        if (!read_in_python(function, key, record)) return 0;
-    } else {
-        python_held(record->kind);
-        if (record->value == NULL) record->value = python_held(function->hook->value ? absent : py.none);
-    }
-    record->event = event_name(event);
-    int made = record->event != NULL && make(record, key);
-    python_drop(record->value);
-    python_drop(record->kind);
-    python_drop(record->event);
-    return made;
-}
+/* -- what a run leaves behind ------------------------------------------------------------------------------------- */
 
-void function_succeeded(Function *function, long long begin, long long duration, PyObject *key) {
+static Line *note_success(Function *function, long long begin, long long duration) {
     function->succeeded++;
     function->duration_us += (unsigned long long)duration;
     function->last_us = duration;
     Line *line = &function->lines[function->line_count++ % FUNCTION_LINES];
-    python_drop(line->key);
-    *line = (Line){begin, duration, python_held(key)};
+    clear_line(line);
+    line->begin_us = begin;
+    line->duration_us = duration;
+    return line;
 }
 
-PyObject *function_failed(Function *function, long long begin, long long duration, PyObject *key) {
-    PyObject *type, *error, *trace, *result = NULL;
-    py.PyErr_Fetch(&type, &error, &trace);
-    py.PyErr_NormalizeException(&type, &error, &trace);
-    if (trace != NULL && error != NULL) py.PyException_SetTraceback(error, trace);
-    PyObject *handler = function->failed;
-    if (handler != NULL && error != NULL) {
+void function_succeeded(Function *function, long long begin, long long duration, PyObject *key) {
+    note_success(function, begin, duration)->key = python_held(key);
+}
+
+static void event_succeeded(Function *function, long long begin, long long duration, RedisModuleString *name) {
+    Line *line = note_success(function, begin, duration);
+    size_t length;
+    const char *bytes = RM_StringPtrLen(name, &length);
+    if (length <= sizeof line->bytes) memcpy(line->bytes, bytes, line->length = length);
+    else line->name = RM_HoldString(NULL, name);
+}
+
+static PyObject *key_of(const Line *line) {
+    if (line->key != NULL) return python_held(line->key);
+    return line->name != NULL ? key_text(line->name) : value_text(line->bytes, line->length);
+}
+
+typedef struct {
+    PyObject *type, *error, *trace;
+} Raised;
+
+/* The exception that is set; it is not set any more. */
+static Raised take_raised(void) {
+    Raised raised;
+    py.PyErr_Fetch(&raised.type, &raised.error, &raised.trace);
+    py.PyErr_NormalizeException(&raised.type, &raised.error, &raised.trace);
+    if (raised.trace != NULL && raised.error != NULL) py.PyException_SetTraceback(raised.error, raised.trace);
+    return raised;
+}
+
+/* Give it to Python code, and drop it. */
+static PyObject *tell(Function *function, Raised *raised, long long begin, long long duration, PyObject *key,
+                      PyObject *record) {
+    PyObject *handler = function->failed, *result = NULL;
+    if (handler != NULL && raised->error != NULL) {
         function_hold(function);
         python_held(handler);
-        PyObject *args[] = {py.PyLong_FromLongLong(begin + python_clock()), py.PyLong_FromLongLong(duration), key, error};
-        result = py.PyObject_Vectorcall(handler, args, 4, NULL);
+        PyObject *args[] = {py.PyLong_FromLongLong(begin + python_clock()), py.PyLong_FromLongLong(duration), key,
+                            raised->error, record};
+        result = py.PyObject_Vectorcall(handler, args, 5, NULL);
         if (result == NULL) py.PyErr_WriteUnraisable(handler);
         python_drop(args[0]);
         python_drop(args[1]);
         python_release(handler);
         function_release(function);
     }
-    python_drop(type);
-    python_drop(error);
-    python_drop(trace);
+    python_drop(raised->type);
+    python_drop(raised->error);
+    python_drop(raised->trace);
+    return result;
+}
+
+PyObject *function_failed(Function *function, long long begin, long long duration, PyObject *key) {
+    Raised raised = take_raised();
+    return tell(function, &raised, begin, duration, key, py.none);
+}
+
+/* -- key events --------------------------------------------------------------------------------------------------- */
+
+/* Call the function with the record. Where it has no context, it is called with that alone. */
+static PyObject *call_with(Function *function, const Record *record) {
+    PyObject *call = python_held(function->call), *context = python_held(function->context);
+    PyObject *args[] = {record->dict, context};
+    PyObject *result = function_run(function, 1, call, args, context == py.none ? 1 : 2);
+    python_release(call);
+    python_release(context);
     return result;
 }
 
 void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int type) {
     make_names();
-    size_t length;
-    const char *bytes = RM_StringPtrLen(name, &length);
-    PyObject *key = value_text(bytes, length), *result = NULL;
     long long begin = function_now();
-    Record record;
-    if (key != NULL && record_of(ctx, function, event, name, type, key, &record)) {
-        PyObject *call = python_held(function->call), *context = python_held(function->context);
-        PyObject *args[] = {record.dict, context};
-        result = function_run(function, 1, call, args, 2);
-        python_release(call);
-        python_release(context);
-        if (result != NULL) keep(&record, function->untouched);
-        else python_release(record.dict);
-    }
+    Parts parts = {0};
+    Record record = {0};
+    int made = find_parts(ctx, function, event, name, type, &parts) && make(&record, &parts);
+    drop_parts(&parts);
+    PyObject *result = made ? call_with(function, &record) : NULL;
     long long duration = function_now() - begin;
     if (result != NULL) {
-        if (function->hook != NULL) function_succeeded(function, begin, duration, key);
-    } else {
-        python_drop(function_failed(function, begin, duration, key == NULL ? py.none : key));
+        if (function->hook != NULL) event_succeeded(function, begin, duration, name);
+        keep(&record, function->untouched);
+        python_release(result);
+        return;
     }
-    python_drop(result);
+    Raised raised = take_raised();
+    PyObject *key = key_text(name);
+    if (key == NULL) py.PyErr_Clear();
+    if (made && key != NULL) complete(&record, function, key, event, type);
+    python_drop(tell(function, &raised, begin, duration, key == NULL ? py.none : key, made ? record.dict : py.none));
+    if (made) python_release(record.dict);
     python_drop(key);
 }
 
@@ -360,8 +465,9 @@ static PyObject *lines_of(Function *function) {
     long long clock = python_clock();
     for (unsigned i = 0; list != NULL && i < count; i++) {
         Line *line = &function->lines[(first + i) % FUNCTION_LINES];
-        PyObject *items[] = {py.PyLong_FromLongLong(line->begin_us + clock), py.PyLong_FromLongLong(line->duration_us), line->key};
-        line->key = NULL;
+        PyObject *items[] = {py.PyLong_FromLongLong(line->begin_us + clock), py.PyLong_FromLongLong(line->duration_us),
+                             key_of(line)};
+        clear_line(line);
         py.PyList_SetItem(list, i, tuple_of(items, 3));
     }
     return list;

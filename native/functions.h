@@ -17,8 +17,14 @@ typedef enum { FUNCTION_UNLOADED, FUNCTION_LOADED, FUNCTION_FAILED } FunctionSta
 
 typedef struct {
     long long begin_us, duration_us; /* of the server's monotonic clock */
-    PyObject *key;
+    PyObject *key;                   /* the key as one of these three; the others are NULL, or empty */
+    RedisModuleString *name;
+    size_t length;
+    char bytes[48]; /* a short one is copied: strings of the server that stay make its allocator slower for all others */
 } Line;
+
+/* The fields of a key event's record that its function may look at: the others need not be there. */
+enum { NOTICES_KEY = 1, NOTICES_VALUE = 2, NOTICES_TYPE = 4, NOTICES_EVENT = 8, NOTICES_ALL = 15 };
 
 typedef struct Function {
     struct Function *next_unloaded;
@@ -28,12 +34,13 @@ typedef struct Function {
     FunctionState state;
     RedisModuleString *user; /* the hook's user, as a string that is made when a command is first run; or NULL */
     PyObject *handle; /* a capsule; NULL before it is loaded */
-    PyObject *call;   /* keys: the pipeline, called with (record, context); streams: called with (key) */
-    PyObject *failed; /* keys: called with (begin, duration, key, error) */
+    PyObject *call;   /* keys: called with (record, context), or (record) where `context` is None; streams: with (key) */
+    PyObject *failed; /* keys: called with (begin, duration, key, error, record or None) */
     PyObject *value;  /* keys: called with (type, key): the value of a key that is no string */
     PyObject *context;
-    PyObject *absent; /* keys: stands for a value that is not read because the function cannot notice it; None: it can */
+    PyObject *absent; /* keys: stands for a value that is not read because the function cannot notice it */
     int untouched;    /* keys: the function does nothing with a record but take fields of it (geartrain.pipeline.usage) */
+    unsigned noticed; /* keys: which fields that may be */
     unsigned long long succeeded, duration_us;
     long long last_us;
     unsigned line_count; /* since the last drain; the ring holds the last FUNCTION_LINES of them */

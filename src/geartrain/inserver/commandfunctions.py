@@ -11,7 +11,7 @@ from geartrain.builder.requests import CommandArguments
 from geartrain.errors import CommandError
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.database import Database
-from geartrain.inserver.moduletally import ModuleTally
+from geartrain.inserver.moduletally import ANYTHING, ModuleTally
 from geartrain.pipeline import compile_pipeline
 from geartrain.registry.statistics import Delta
 from geartrain.worker.deployment import Deployment
@@ -48,7 +48,7 @@ class CommandFunction:
 
     def start(self) -> None:
         """Take commands from now on."""
-        _geartrain.install(self._handle, self._pipeline.function, self._failed, None, CONTEXT, None, False)
+        _geartrain.install(self._handle, self._pipeline.function, self._failed, None, CONTEXT, None, ANYTHING)
 
     def close(self) -> None:
         """The hook goes."""
@@ -63,7 +63,7 @@ class CommandFunction:
     def written(self) -> None:
         """What it has left for the statistics is in them: nothing waits for that."""
 
-    def _failed(self, begin: int, duration: int, key: str | bytes | None, error: BaseException) -> str:
+    def _failed(self, begin: int, duration: int, key: str | bytes | None, error: BaseException, _record: None) -> str:
         """Note what an execution raised; returns the client's error line."""
         message = self._tally.failed(begin, duration, key, error, self._pipeline)
         return error.reply if isinstance(error, CommandError) and error.command == "call_next" else f"ERR {message}"

@@ -1,8 +1,8 @@
 """A KeysReader registration in the server.
 
 The module itself makes the record, calls the pipeline and counts what goes well (native/functions.c); Python code sees
-what failed, reads values that are no strings, and takes the counters to the registry. A value that no step can notice
-is not read: for a string that is a third of what an event costs.
+what failed, reads values that are no strings, and takes the counters to the registry. What no step can notice of a
+record is not made: for a string the value is a third of what an event costs, the key's `str` a tenth.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import _geartrain
 from geartrain.builder.requests import KeysArguments
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.database import Database
-from geartrain.inserver.moduletally import ModuleTally
+from geartrain.inserver.moduletally import ANYTHING, ModuleTally
 from geartrain.pipeline import compile_pipeline
 from geartrain.pipeline.usage import may_notice, only_read
 from geartrain.readers.values import read_value, shows_value
@@ -29,6 +29,9 @@ class _NotRead:
 
 
 _NOT_READ = _NotRead()
+
+_FIELDS = ("key", "value", "type", "event")
+"""In the order of the module's bits for them."""
 
 
 class KeysFunction:
@@ -53,10 +56,13 @@ class KeysFunction:
 
     def start(self) -> None:
         """Take events from now on."""
-        steps = self._pipeline.steps
+        steps, lone = self._pipeline.steps, self._pipeline.lone
+        call, context = (self._pipeline.function, CONTEXT) if lone is None else (lone, None)
         absent = None if may_notice(steps, "value") else _NOT_READ
-        untouched = only_read(steps)
-        _geartrain.install(self._handle, self._pipeline.function, self._failed, self._read, CONTEXT, absent, untouched)
+        noticed = sum(1 << number for number, field in enumerate(_FIELDS) if may_notice(steps, field))
+        if not only_read(steps):
+            noticed = ANYTHING
+        _geartrain.install(self._handle, call, self._failed, self._read, context, absent, noticed)
 
     def close(self) -> None:
         """The hook goes."""
@@ -78,6 +84,8 @@ class KeysFunction:
         shown = self._reads_value and shows_value(kind, self._dialect)
         return kind, read_value(self.database.call, kind, key) if shown else None
 
-    def _failed(self, begin: int, duration: int, key: str | bytes | None, error: BaseException) -> None:
+    def _failed(
+        self, begin: int, duration: int, key: str | bytes | None, error: BaseException, record: dict[str, Any] | None
+    ) -> None:
         """An execution raised; a key event is not executed again."""
-        self._tally.failed(begin, duration, key, error, self._pipeline)
+        self._tally.failed(begin, duration, key, error, self._pipeline, record)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import _geartrain
 from geartrain.inserver.failures import LOG, told
 from geartrain.pipeline import Pipeline
 from geartrain.registry.statistics import Delta
 from geartrain.text import shown
 from geartrain.worker.tally import Tally
+
+ANYTHING = -1
+"""To `_geartrain.install`: a function may do anything with what it gets."""
 
 
 class ModuleTally:
@@ -39,10 +44,16 @@ class ModuleTally:
         return [] if delta is None else [delta]
 
     def failed(
-        self, begin: int, duration: int, key: str | bytes | None, error: BaseException, pipeline: Pipeline
+        self,
+        begin: int,
+        duration: int,
+        key: str | bytes | None,
+        error: BaseException,
+        pipeline: Pipeline,
+        record: dict[str, Any] | None = None,
     ) -> str:
         """Note what an execution raised; its message."""
-        message, trace = told(self._handle, error, pipeline)
+        message, trace = told(self._handle, error, pipeline, record)
         self._tally.failure((begin / 1e6, duration / 1e6, 1, shown(key or "")), "failed", (message, trace))
         LOG.failed(self._registration, self._causes, "failed", message, trace)
         return message

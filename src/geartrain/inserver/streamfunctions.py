@@ -11,6 +11,7 @@ from geartrain import glob, keys
 from geartrain.errors import GeartrainError
 from geartrain.inserver.context import CONTEXT
 from geartrain.inserver.database import Database
+from geartrain.inserver.moduletally import ANYTHING
 from geartrain.inserver.stream import PAUSE_MS, SLICE, Stream
 from geartrain.registry import Registration, Status
 from geartrain.registry.statistics import Delta
@@ -50,7 +51,7 @@ class StreamFunction:
 
     def start(self) -> None:
         """Take events from now on, and execute what was added before."""
-        _geartrain.install(self.handle, self._event, None, None, CONTEXT, None, False)
+        _geartrain.install(self.handle, self._event, None, None, CONTEXT, None, ANYTHING)
         self._looking = self._look()
         self._timer = _geartrain.timer(1, self._look_on)
 

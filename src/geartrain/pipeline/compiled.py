@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import CodeType, TracebackType
 from typing import Any
 
+from geartrain.builder.functions import is_async
 from geartrain.builder.steps import Kind, Step
 from geartrain.config import Dialect
 from geartrain.errors import PauseRegistration, ServerUnavailable, StepError
@@ -33,17 +34,20 @@ class Pipeline:
         text: the generated Python, for whoever wants to see it.
         function: the generated function, called as the pipeline is; what it raises is for `raised`. For callers to
             whom the 60 ns of `__call__` matter. Where the pipeline collects, it is not for others.
+        lone: what `function` does no more than call with its one record, for callers to whom that matters too; or None.
     """
 
     def __init__(
         self, steps: tuple[Step, ...], text: str, function: Callable[..., list[Any]], places: Mapping[int, Place],
         tail_calls: frozenset[tuple[CodeType, int]], *, collects: bool = False,
+        lone: Callable[[Any], object] | None = None,
     ) -> None:  # fmt: skip
         self.steps = steps
         self.collects = collects
         self.tail_calls = tail_calls
         self.text = text
         self.function = function
+        self.lone = lone
         self._code = function.__code__
         self._places = places
 
@@ -85,10 +89,12 @@ class Pipeline:
         """As `collect`; adds the errors to a list, and returns the results alone."""
         return self._guarded(records, context, lambda error: errors.append(RecordError.of(error)))
 
-    def raised(self, error: BaseException) -> BaseException:
-        """What `__call__` would raise where `function` raised `error`."""
+    def raised(self, error: BaseException, record: object = NO_RECORD) -> BaseException:
+        """What `__call__` would raise where `function` raised `error`, or `lone`, which was called with that record."""
         if isinstance(error, ServerUnavailable) or not isinstance(error, Exception | GeneratorExit):
             return error
+        if self.lone is not None and record is not NO_RECORD and self._own_frame(error.__traceback__) is None:
+            return self.step_error(1, record, error)
         return self._failure(error) or error
 
     def describe(self, step_number: int) -> str:
@@ -186,4 +192,12 @@ def compile_pipeline(
     namespace = {**helpers, **source.bindings}
     exec(compile(text, PIPELINE_FILE, "exec"), namespace)  # noqa: S102  # our own text: names and numbers only
     calls = tail_calls(own, targets, since=since)
-    return Pipeline(steps, text, namespace[NAME], source.places, calls, collects=collects)
+    lone = _lone(steps) if single and not old and not marked else None
+    return Pipeline(steps, text, namespace[NAME], source.places, calls, collects=collects, lone=lone)
+
+
+def _lone(steps: Sequence[Step]) -> Callable[[Any], object] | None:
+    """The function of the only step, where all that is to be done is to call it with a record."""
+    if len(steps) != 1 or steps[0].kind not in (Kind.MAP, Kind.FOREACH) or is_async(steps[0].functions[0]):
+        return None
+    return steps[0].functions[0]

@@ -119,8 +119,8 @@ class Execution:
         at: Unix time in seconds at which it started.
         duration_us: microseconds that it took.
         records: records of its batch.
-        stream: the stream (or key) that its records came from.
-        last_id: the id of the batch's last entry ('' for key events).
+        stream: the stream that its records came from ('' for key events).
+        last_id: the id of the batch's last entry; for key events without an outbox the last key.
         outcome: `succeeded`, `failed`, `retried` or `aborted`.
         worker: the worker's id.
         error: the failure's message, or None.

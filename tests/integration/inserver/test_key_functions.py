@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from geartrain import Dialect, GearsBuilder, execute, hashtag, isAsyncAllow, log, streamKey
+from geartrain import Client, Dialect, GearsBuilder, execute, hashtag, isAsyncAllow, log, streamKey
 from geartrain.errors import CommandError, GeartrainError
 from geartrain.runtime import atomic, configGet, gearsConfigGet
+from geartrain.text import shown
 from geartrain.wire import Endpoint, Link
 from support.inserver import register, statistics
 from support.waiting import wait_for
@@ -84,6 +85,71 @@ def test_a_value_that_no_step_uses_is_not_read(client):
     assert client.call("OBJECT", "ENCODING", "k:1") == "embstr"
     wait_for(lambda: statistics(client, "fails").last_error)
     assert "'value': (not read: no step uses it)" in statistics(client, "fails").last_error
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_message_shows_all_of_a_record_also_what_no_step_uses(client, steps):
+    """The function looks at nothing, and raises: its step, the record and its own line are told."""
+
+    def fail(_record):
+        raise ValueError("always")
+
+    def script():
+        builder = GearsBuilder()
+        for _ in range(steps - 1):
+            builder = builder.filter(lambda _record: True)
+        builder.foreach(fail).register("k:*", mode="sync", name="fails")
+
+    register(client, script)
+    client.call("SET", "k:1", "v")
+    wait_for(lambda: statistics(client, "fails").last_error)
+    found = statistics(client, "fails")
+    assert f"step {steps}, foreach(fail at " in found.last_error
+    assert "ValueError: always" in found.last_error
+    shown = "{'event': 'set', 'key': 'k:1', 'type': 'string', 'value': (not read: no step uses it)}"
+    assert shown in found.last_error
+    assert 'raise ValueError("always")' in found.last_trace
+    assert (found.triggered, found.failed) == (1, 1)
+
+
+@pytest.mark.parametrize("key", ["k:1", "k:" + "x" * 200, b"k:\xff\0"])
+def test_the_history_names_keys_that_no_step_used(client, key):
+    """Short ones and long ones, text or not."""
+    register(client, lambda: GearsBuilder().foreach(lambda _record: None).register("k:*", mode="sync", name="empty"))
+    client.call("SET", key, "v")
+    wait_for(lambda: statistics(client, "empty").succeeded)
+    with Client(client.endpoint.url) as user:
+        assert [line.last_id for line in user.show("empty").history] == [shown(key)]
+
+
+def test_records_are_right_whatever_fields_the_functions_before_used(client):
+    """Some use all fields, some one, some none, some change the record, in turn, on the same keys."""
+
+    def change(record):
+        record["value"] = record.pop("type")
+        record["new"] = 1
+
+    def script():
+        for field in ("key", "value", "type", "event"):
+            GearsBuilder().foreach(lambda x, field=field: execute("rpush", field, x[field])).register(
+                "k:*", mode="sync", name=f"any-{field}"
+            )
+        GearsBuilder().foreach(lambda x: execute("rpush", "key", x["key"])).register("k:*", mode="sync", name="key")
+        GearsBuilder().foreach(lambda x: execute("rpush", "type", x["type"])).register("k:*", mode="sync", name="type")
+        GearsBuilder().foreach(lambda x: execute("rpush", "event", x["event"])).register("k:*", mode="sync", name="ev")
+        GearsBuilder().foreach(lambda _x: None).register("k:*", mode="sync", name="nothing")
+        GearsBuilder().foreach(change).register("k:[13]", mode="sync", name="changes")
+        GearsBuilder().foreach(keep).register("k:*", mode="sync", name="keeps")
+
+    register(client, script)
+    for number in (1, 2, 3, 4, 1, 2):
+        client.call("SET", f"k:{number}", f"v{number}")
+    keys = [f"k:{number}" for number in (1, 2, 3, 4, 1, 2)]
+    assert client.call("LRANGE", "key", 0, -1) == [key for key in keys for _ in range(2)]
+    assert client.call("LRANGE", "value", 0, -1) == [f"v{key[2:]}" for key in keys]
+    assert client.call("LRANGE", "type", 0, -1) == ["string"] * 12
+    assert client.call("LRANGE", "event", 0, -1) == ["set"] * 12
+    assert seen(client) == [{"key": key, "value": f"v{key[2:]}", "type": "string", "event": "set"} for key in keys]
 
 
 def test_records_are_right_whatever_the_events_before_were(client):
