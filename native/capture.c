@@ -68,9 +68,15 @@ int capture_active(void) {
 
 /* -- names -------------------------------------------------------------------------------------------------------- */
 
+/* As strcmp, for names of three or four letters: the call would cost more than they do. */
+static inline int is_name(const char *event, const char *name) {
+    while (*event == *name && *event != 0) event++, name++;
+    return *event == *name;
+}
+
 /* The event's name as a string that stays; NULL where it is a long one, or one of more than NAMES. */
 static const Name *name_of(const char *event) {
-    if (last_name->string != NULL && strcmp(last_name->text, event) == 0) return last_name;
+    if (last_name->string != NULL && is_name(event, last_name->text)) return last_name;
     size_t length = strlen(event);
     uint64_t hash = hash_bytes(HASH_BEGIN, event, length);
     for (unsigned probe = 0; length < NAME_LENGTH && probe < 8; probe++) {
@@ -334,16 +340,22 @@ static int is_deletion(int class, const char *name) {
     return class == REDISMODULE_NOTIFY_GENERIC && strcmp(name, "del") == 0;
 }
 
-static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
-    size_t length;
-    const char *bytes = RM_StringPtrLen(key, &length);
-    if (!hooks_may_match(bytes) || is_replica || is_loading || migration_brings(class, key)) return REDISMODULE_OK;
+/* Not inlined: what nothing matches would pay for the registers that this one needs. */
+static __attribute__((noinline)) int take(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key,
+                                          const char *bytes, size_t length) {
+    if (is_replica || is_loading || migration_brings(class, key)) return REDISMODULE_OK;
     if (length >= sizeof PREFIX - 1 && memcmp(bytes, PREFIX, sizeof PREFIX - 1) == 0) return REDISMODULE_OK;
     if (is_deletion(class, name) && migration_took(ctx, key)) return REDISMODULE_OK;
     Event event = {ctx, name, key, class, -1, NULL, 0};
     hooks_matching(RM_GetSelectedDb(ctx), bytes, length, note, &event);
     counters.events += (unsigned)event.found;
     return REDISMODULE_OK;
+}
+
+static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
+    size_t length;
+    const char *bytes = RM_StringPtrLen(key, &length);
+    return hooks_may_match(bytes) ? take(ctx, class, name, key, bytes, length) : REDISMODULE_OK;
 }
 
 /* -- what happens to the server ----------------------------------------------------------------------------------- */

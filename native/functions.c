@@ -192,7 +192,7 @@ typedef struct {
     int large;
 } Parts;
 
-static void drop_parts(Parts *parts) {
+static inline void drop_parts(const Parts *parts) {
     python_drop(parts->key);
     python_drop(parts->value);
     python_drop(parts->kind);
@@ -427,7 +427,7 @@ void function_event(RedisModuleCtx *ctx, Function *function, const char *event, 
     make_names();
     long long begin = function_now();
     Parts parts = {0};
-    Record record = {0};
+    Record record;
     int made = find_parts(ctx, function, event, name, type, &parts) && make(&record, &parts);
     drop_parts(&parts);
     PyObject *result = made ? call_with(function, &record) : NULL;

@@ -44,19 +44,14 @@ class Network:
     @contextmanager
     def cut(self, address: str) -> Iterator[None]:
         """Drop what is sent to the address and from it: what has been connected to it hears of no end."""
-        cuts = [
-            ("pref", "0", "to", address, "blackhole"),
-            ("pref", "0", "from", address, "blackhole"),
-            # A node that cannot connect from its own address tries any other.
-            ("pref", "0", "from", HOST, "ipproto", "tcp", "dport", BUS_PORTS, "blackhole"),
-        ]
-        for cut in cuts:
-            _ip("rule", "add", *cut)
+        rules = _rules(address)
+        for rule in rules:
+            _ip("rule", "add", *rule)
         try:
             yield
         finally:
-            for cut in cuts:
-                _ip("rule", "del", *cut)
+            for rule in rules:
+                _ip("rule", "del", *rule)
 
 
 @contextmanager
@@ -69,20 +64,44 @@ def own_network() -> Iterator[Network | None]:
         return
     way_back = os.open(outside, os.O_RDONLY)
     try:
-        if libc.unshare(_CLONE_NEWNET) != 0:
-            yield None
-            return
+        moved = libc.unshare(_CLONE_NEWNET) == 0
+        if moved and not _prepare():
+            _go_back(libc, way_back)
+            moved = False
         try:
-            _ip("link", "set", "lo", "up")
-            # What is cut is decided before the table that knows all addresses of this machine.
-            _ip("rule", "add", "pref", "1", "lookup", "local")
-            _ip("rule", "del", "pref", "0")
-            yield Network()
+            yield Network() if moved else None
         finally:
-            if libc.setns(way_back, _CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "the thread cannot leave its network namespace")
+            if moved:
+                _go_back(libc, way_back)
     finally:
         os.close(way_back)
+
+
+def _prepare() -> bool:
+    """Have a loopback, and whether links can be cut here."""
+    try:
+        _ip("link", "set", "lo", "up")
+        # What is cut is decided before the table that knows all addresses of this machine.
+        _ip("rule", "add", "pref", "1", "lookup", "local")
+        _ip("rule", "del", "pref", "0")
+        with Network().cut("127.0.1.1"):
+            return True
+    except subprocess.CalledProcessError:
+        return False
+
+
+def _go_back(libc: ctypes.CDLL, namespace: int) -> None:
+    if libc.setns(namespace, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "the thread cannot leave its network namespace")
+
+
+def _rules(address: str) -> list[tuple[str, ...]]:
+    return [
+        ("pref", "0", "to", address, "blackhole"),
+        ("pref", "0", "from", address, "blackhole"),
+        # A node that cannot connect from its own address tries any other.
+        ("pref", "0", "from", HOST, "ipproto", "tcp", "dport", BUS_PORTS, "blackhole"),
+    ]
 
 
 class Addresses:
