@@ -103,14 +103,14 @@ def _drain(arena: Arena, sizes: Sizes, step: str, streams: int, processes: int) 
             stack.callback(arena.redis.unlink, *names)
             pids = stack.enter_context(workers.working(arena.url, processes))
             ids = stack.enter_context(arena.registered(SCRIPT.replace("{step}", STEPS[step])))
-            before = [cpu(arena.server.pid), sum(map(cpu, pids)), time.perf_counter()]
-            rate = arena.rate(names, keys.group(ids[0]).decode(), skip=sizes.pick(_SETTLE, 0.0))
-            server, ours, seconds = (
-                now - then
-                for now, then in zip(
-                    [cpu(arena.server.pid), sum(map(cpu, pids)), time.perf_counter()], before, strict=True
-                )
-            )
+            looks: list[tuple[float, float, float]] = []
+
+            def look() -> None:
+                looks.append((cpu(arena.server.pid), sum(map(cpu, pids)), time.perf_counter()))
+
+            rate = arena.rate(names, keys.group(ids[0]).decode(), skip=sizes.pick(_SETTLE, 0.0), begun=look)
+            look()
+            server, ours, seconds = (now - then for then, now in zip(*looks, strict=True))
             return Turn(rate, server / seconds, ours / seconds)
 
     return run

@@ -125,11 +125,19 @@ class Arena:
         return float(result["entries"] / result["seconds"])
 
     def rate(
-        self, streams: Sequence[str], group: str, *, skip: float = 0.0, alive: Callable[[], bool] = lambda: True
+        self,
+        streams: Sequence[str],
+        group: str,
+        *,
+        skip: float = 0.0,
+        begun: Callable[[], object] = lambda: None,
+        alive: Callable[[], bool] = lambda: True,
     ) -> float:
         """Entries a second that a group gets done: read, and not pending. See `watching.rate`."""
         total = sum(self.redis.xlen(stream) for stream in streams)
-        return watching.rate(lambda: self.progress(streams, group), total, self.window, skip=skip, alive=alive)
+        return watching.rate(
+            lambda: self.progress(streams, group), total, self.window, skip=skip, begun=begun, alive=alive
+        )
 
     def progress(self, streams: Sequence[str], group: str) -> int:
         """Entries of the streams that the group has done."""

@@ -34,6 +34,7 @@ def rate(
     window: float,
     *,
     skip: float = 0.0,
+    begun: Callable[[], object] = lambda: None,
     alive: Callable[[], bool] = lambda: True,
 ) -> float:
     """How many a second somebody gets done.
@@ -46,6 +47,7 @@ def rate(
         total: how many there are.
         window: seconds; `inf` for all of the work.
         skip: seconds after the first progress that do not count: while several share the work out.
+        begun: called when it begins to count.
         alive: False: nothing more will come.
 
     Raises:
@@ -58,7 +60,9 @@ def rate(
         done, now = progress(), time.perf_counter()
         if done != last[1]:
             last, begin = (now, done), begin or now
-            first = last if not first[1] and now - begin >= skip else first
+            if not first[1] and now - begin >= skip:
+                first = last
+                begun()
         if done >= total or (first[1] and now - first[0] >= window):
             break
         time.sleep(_LOOK)
