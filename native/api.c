@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+const char *const api_type_names[8] = {"none", "string", "list", "hash", "set", "zset", "module", "stream"};
+
 #define GEARTRAIN_DEFINE(name, result, parameters) result(*RM_##name) parameters;
 GEARTRAIN_NEEDED(GEARTRAIN_DEFINE)
 GEARTRAIN_OPTIONAL(GEARTRAIN_DEFINE)

@@ -94,6 +94,9 @@ enum {
     REDISMODULE_KEYTYPE_STREAM = 7,
 };
 
+/* What those types are called, by number. */
+extern const char *const api_type_names[8];
+
 enum {
     REDISMODULE_REPLY_STRING = 0,
     REDISMODULE_REPLY_ERROR = 1,

@@ -297,7 +297,7 @@ static PyObject *aborted(PyObject *self, PyObject *const *args, ptrdiff_t count)
 static PyObject *drain(PyObject *self, PyObject *const *args, ptrdiff_t count) {
     (void)self;
     Function *function = has(count, 1, "drain(handle)") ? function_of(args[0]) : NULL;
-    return function == NULL ? NULL : function_drain(function);
+    return function == NULL ? NULL : runs_drain(&function->runs);
 }
 
 /* -- timers ------------------------------------------------------------------------------------------------------- */

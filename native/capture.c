@@ -12,7 +12,6 @@
 #include "migration.h"
 #include "outbox.h"
 #include "slots.h"
-#include "snapshot.h"
 #include "subscription.h"
 #include "sync.h"
 
@@ -44,22 +43,13 @@ typedef struct {
 static Name names[NAMES];
 static Name *last_name = names; /* most often the next one is the same */
 
-static RedisModuleString *type_names[8], *field_event, *field_key, *field_type, *field_value,
-    *field_link;
-static const char *const TYPE_NAMES[8] = {"none", "string", "list", "hash", "set", "zset", "module", "stream"};
 
 static Job *spare;
 static int spare_count;
 static int is_replica, is_loading;
 
-/* Whether anybody may read what is replicated. `RM_Replicate` costs more than the entry itself (it looks the command up by
- * name), so it is left out while there can be no append-only file and no replica: each of them begins with a fork (for a
- * rewrite, or for the data that a new replica gets; what is written before the fork is in those data), with loaded data
- * (which may bring a replication history along), or with another role. Once it is set it stays. */
-static int is_followed;
-
 static struct {
-    unsigned long long events, captured, executed, dropped, too_deep, refused, failed;
+    unsigned long long events, executed, too_deep, refused;
 } counters;
 
 int capture_active(void) {
@@ -115,90 +105,6 @@ static void free_job(void *data) {
     spare_count++;
 }
 
-static unsigned partition_of(const Hook *hook, RedisModuleString *key) {
-    if (hook->partitions == 1) return 0;
-    size_t length;
-    const char *bytes = RM_StringPtrLen(key, &length);
-    uint64_t hash = hash_bytes(HASH_BEGIN, bytes, length);
-    return (unsigned)hash_place(hash, hook->partitions);
-}
-
-static int is_here(RedisModuleCtx *ctx, RedisModuleString *name) {
-    RedisModuleKey *key = RM_OpenKey(ctx, name, OPEN_TO_LOOK);
-    int type = key != NULL ? RM_KeyType(key) : REDISMODULE_KEYTYPE_EMPTY;
-    if (key != NULL) RM_CloseKey(key);
-    return type != REDISMODULE_KEYTYPE_EMPTY;
-}
-
-/* The outbox of a key: its name, made when it is first needed. */
-static RedisModuleString *outbox_of(RedisModuleCtx *ctx, Hook *hook, RedisModuleString *key) {
-    unsigned at = partition_of(hook, key);
-    if (!slots_settled() && hook->outboxes != NULL && hook->outboxes[at] != NULL && !is_here(ctx, hook->outboxes[at])) {
-        /* It has been moved: under the same name another one would come into its way. */
-        slots_renew(ctx, key);
-        hooks_forget_outboxes();
-    }
-    if (hook->outboxes == NULL) hook->outboxes = RM_Calloc(hook->partitions, sizeof *hook->outboxes);
-    if (hook->outboxes[at] == NULL) {
-        hook->outboxes[at] = outbox_name(slots_tag(ctx), hook, at);
-        slots_note_use(ctx);
-    }
-    return hook->outboxes[at];
-}
-
-/* Add the entry; whether it was added. */
-static int add_entry(RedisModuleCtx *ctx, RedisModuleString *outbox, RedisModuleString **fields, long pairs,
-                     unsigned long long limit, Hook *hook) {
-    RedisModuleKey *key = RM_OpenKey(ctx, outbox, REDISMODULE_READ | REDISMODULE_WRITE);
-    int type = RM_KeyType(key), added = 0;
-    RedisModuleStreamID id;
-    if (type != REDISMODULE_KEYTYPE_EMPTY && type != REDISMODULE_KEYTYPE_STREAM) {
-        counters.failed++;
-        if (hook->error == NULL) hook_error(hook, "the key of its outbox holds something else than a stream: delete it");
-    } else if (limit > 0 && RM_ValueLength(key) >= limit) {
-        counters.dropped++;
-        hook->dropped++;
-    } else if (RM_StreamAdd(key, REDISMODULE_STREAM_ADD_AUTOID, &id, fields, pairs) != REDISMODULE_OK) {
-        counters.failed++;
-        if (hook->error == NULL) hook_error(hook, "its outbox takes no entries any more (its last id is the largest)");
-    } else {
-        added = 1;
-        if (hook->error != NULL) hook_error(hook, NULL);
-    }
-    RM_CloseKey(key);
-    if (!added || !is_followed) return added;
-    RedisModuleString *text = RM_CreateStringFromStreamID(NULL, &id);
-    RM_Replicate(ctx, "XADD", "ssv", outbox, text, fields, (size_t)(2 * pairs));
-    RM_FreeString(NULL, text);
-    return 1;
-}
-
-static void append(RedisModuleCtx *ctx, Job *job) {
-    Hook *hook = job->hook;
-    if (slots_tag_moved(ctx, job->key)) hooks_forget_outboxes();
-    RedisModuleString *fields[10] = {field_event, job->event, field_key, job->key, field_type, type_names[job->type]};
-    long pairs = 3;
-    if (hook->snapshot) {
-        fields[6] = field_value;
-        fields[7] = snapshot_of(ctx, job->key);
-        if (fields[7] != NULL) pairs = 4;
-    }
-    RedisModuleString *snapshot = pairs == 4 ? fields[7] : NULL, *link = NULL;
-    if (job->link != 0) {
-        link = RM_CreateStringFromLongLong(NULL, (long long)job->link);
-        fields[2 * pairs] = field_link;
-        fields[2 * pairs++ + 1] = link;
-    }
-    if (add_entry(ctx, outbox_of(ctx, hook, job->key), fields, pairs, hook->limit, hook)) {
-        counters.captured++;
-        hook->captured++;
-        /* A worker says when it is done. */
-        job->link = 0;
-    }
-    if (snapshot != NULL) RM_FreeString(NULL, snapshot);
-    if (link != NULL) RM_FreeString(NULL, link);
-}
-
 static void execute_job(RedisModuleCtx *ctx, Job *job) {
     Hook *hook = job->hook;
     if (hook->dead) return;
@@ -209,7 +115,9 @@ static void execute_job(RedisModuleCtx *ctx, Job *job) {
     }
     if (RM_GetSelectedDb(ctx) != hook->db) RM_SelectDb(ctx, hook->db);
     if (hook->mode == MODE_ASYNC) {
-        append(ctx, job);
+        OutboxEntry entry = {job->key, job->event, job->type, job->link};
+        /* A worker says when it is done. */
+        if (outbox_append(ctx, hook, &entry)) job->link = 0;
         return;
     }
     counters.executed++;
@@ -293,7 +201,7 @@ static int wants(const Hook *hook, Event *event) {
     if (event->class == REDISMODULE_NOTIFY_KEY_MISS && hook->events.length == 0) return 0;
     if (!links_wants(hook)) return 0;
     return list_has(&hook->events, event->event) && (hook->types.length == 0 ||
-                                                     list_has(&hook->types, TYPE_NAMES[type_of(event)]));
+                                                     list_has(&hook->types, api_type_names[type_of(event)]));
 }
 
 static void name_job(Job *job, const Event *event) {
@@ -363,19 +271,19 @@ static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModul
 static void on_role(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)event, (void)sub, (void)data;
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
-    is_followed = 1;
+    outbox_is_followed();
     slots_forget();
 }
 
 static void on_fork(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)ctx, (void)event, (void)sub, (void)data;
-    is_followed = 1;
+    outbox_is_followed();
 }
 
 static void on_loading(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, void *data) {
     (void)ctx, (void)event, (void)data;
     is_loading = sub <= REDISMODULE_SUBEVENT_LOADING_REPL_START;
-    is_followed = 1;
+    outbox_is_followed();
     /* What is loaded brings its hooks along, or has none. */
     if (is_loading) hooks_flush(-1);
     else commandhooks_settle();
@@ -408,19 +316,10 @@ const char *capture_tag(RedisModuleCtx *ctx) {
     return slots_tag(ctx);
 }
 
-static RedisModuleString *constant(const char *text) {
-    return RM_CreateString(NULL, text, strlen(text));
-}
-
 int capture_load(RedisModuleCtx *ctx) {
-    for (int i = 0; i < 8; i++) type_names[i] = constant(TYPE_NAMES[i]);
-    field_event = constant("event");
-    field_key = constant("key");
-    field_type = constant("type");
-    field_value = constant("value");
-    field_link = constant("link");
+    outbox_load();
     is_replica = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_SLAVE) != 0;
-    is_followed = (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_AOF) != 0 || is_replica;
+    if (is_replica || (RM_GetContextFlags(ctx) & REDISMODULE_CTX_FLAGS_AOF) != 0) outbox_is_followed();
     if (migration_load(ctx) != REDISMODULE_OK || subscription_load(ctx, on_event) != REDISMODULE_OK) return REDISMODULE_ERR;
     return events_listen(ctx, REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, on_role) &&
                    events_listen(ctx, REDISMODULE_EVENT_LOADING, on_loading) &&
@@ -435,10 +334,8 @@ int capture_load(RedisModuleCtx *ctx) {
 void capture_info(RedisModuleInfoCtx *ctx) {
     subscription_info(ctx);
     RM_InfoAddFieldULongLong(ctx, "events_matched", counters.events);
-    RM_InfoAddFieldULongLong(ctx, "events_captured", counters.captured);
     RM_InfoAddFieldULongLong(ctx, "events_executed", counters.executed);
-    RM_InfoAddFieldULongLong(ctx, "events_dropped", counters.dropped);
     RM_InfoAddFieldULongLong(ctx, "events_too_deep", counters.too_deep);
     RM_InfoAddFieldULongLong(ctx, "events_refused", counters.refused);
-    RM_InfoAddFieldULongLong(ctx, "events_failed", counters.failed);
+    outbox_info(ctx);
 }

@@ -67,13 +67,13 @@ PyObject *function_command(Function *function, RedisModuleString **argv, int arg
     size_t length;
     const char *name = RM_StringPtrLen(argv[0], &length);
     PyObject *key = value_text(name, length);
-    long long begin = function_now();
+    long long begin = runs_now();
     PyObject *results = key != NULL ? call(function, argv, argc) : NULL;
-    long long duration = function_now() - begin;
+    long long duration = runs_now() - begin;
     if (results == NULL) {
         *error = error_of(function_failed(function, begin, duration, key != NULL ? key : py.none));
     } else if (function->hook != NULL) {
-        function_succeeded(function, begin, duration, key);
+        runs_note(&function->runs, begin, duration, key);
     }
     python_drop(key);
     return results;

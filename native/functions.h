@@ -1,8 +1,7 @@
-/* A function: the Python half of a sync hook, and what its runs leave behind. Main thread only.
+/* A function: the Python half of a sync hook, and how it is called. Main thread only.
  *
  * A function belongs to its hook until that goes; whoever runs it, or has its handle (a capsule that Python code keeps),
- * holds it meanwhile. What every successful run has to note is noted here, in C: it costs some 60 ns; Python code drains
- * it twice a second.
+ * holds it meanwhile. What it is given is in eventrecord.h and commandcall.h, what its runs leave behind in runs.h.
  */
 #ifndef GEARTRAIN_FUNCTIONS_H
 #define GEARTRAIN_FUNCTIONS_H
@@ -10,18 +9,9 @@
 #include "api.h"
 #include "hooks.h"
 #include "python.h"
-
-enum { FUNCTION_LINES = 100 }; /* runs that are kept for the history between two drains */
+#include "runs.h"
 
 typedef enum { FUNCTION_UNLOADED, FUNCTION_LOADED, FUNCTION_FAILED } FunctionState;
-
-typedef struct {
-    long long begin_us, duration_us; /* of the server's monotonic clock */
-    PyObject *key;                   /* the key as one of these three; the others are NULL, or empty */
-    RedisModuleString *name;
-    size_t length;
-    char bytes[48]; /* a short one is copied: strings of the server that stay make its allocator slower for all others */
-} Line;
 
 /* The fields of a key event's record that its function may look at: the others need not be there. */
 enum { NOTICES_KEY = 1, NOTICES_VALUE = 2, NOTICES_TYPE = 4, NOTICES_EVENT = 8, NOTICES_ALL = 15 };
@@ -41,10 +31,7 @@ typedef struct Function {
     PyObject *absent; /* keys: stands for a value that is not read because the function cannot notice it */
     int untouched;    /* keys: the function does nothing with a record but take fields of it (geartrain.pipeline.usage) */
     unsigned noticed; /* keys: which fields that may be */
-    unsigned long long succeeded, duration_us;
-    long long last_us;
-    unsigned line_count; /* since the last drain; the ring holds the last FUNCTION_LINES of them */
-    Line lines[FUNCTION_LINES];
+    Runs runs;
 } Function;
 
 /* What runs now, and where it may call the server; NULL between two runs. */
@@ -70,14 +57,8 @@ PyObject *function_run(Function *function, int factor, PyObject *callable, PyObj
 /* One key event. */
 void function_event(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int type);
 
-/* Note a run that went well; or give the exception that is set to Python code, whose answer (a new reference, or NULL) tells
- * what it was. Times are those of `function_now`. */
-void function_succeeded(Function *function, long long begin, long long duration, PyObject *key);
+/* Give the exception that is set to Python code, whose answer (a new reference, or NULL) tells what it was. Times are those of
+ * `runs_now`. */
 PyObject *function_failed(Function *function, long long begin, long long duration, PyObject *key);
-long long function_now(void);
-
-/* (succeeded, duration in us, last duration in us, [(begin in us, duration in us, key), ...]) since the last call, or None
- * where there was no run. NULL: an exception is set. */
-PyObject *function_drain(Function *function);
 
 #endif

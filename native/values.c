@@ -20,6 +20,12 @@ PyObject *value_text(const char *bytes, size_t length) {
     return py.PyBytes_FromStringAndSize(bytes, (ptrdiff_t)length);
 }
 
+PyObject *value_key(RedisModuleString *name) {
+    size_t length;
+    const char *bytes = RM_StringPtrLen(name, &length);
+    return value_text(bytes, length);
+}
+
 PyObject *value_of_error(const char *bytes, size_t length) {
     PyObject *text = py.PyUnicode_DecodeUTF8(bytes, (ptrdiff_t)length, "backslashreplace");
     PyObject *error = text == NULL ? NULL : py.PyObject_Vectorcall(error_reply, &text, 1, NULL);

@@ -12,6 +12,9 @@ void values_setup(PyObject *error_reply, PyObject *accepted);
 /* str where it is valid UTF-8, else bytes. NULL: an exception is set. */
 PyObject *value_text(const char *bytes, size_t length);
 
+/* The same of a string of the server's. */
+PyObject *value_key(RedisModuleString *name);
+
 /* A reply of any shape; error replies inside of it are values. NULL: an exception is set. */
 PyObject *value_of_reply(RedisModuleCallReply *reply);
 

@@ -1,8 +1,9 @@
 """A KeysReader registration in the server.
 
-The module itself makes the record, calls the pipeline and counts what goes well (native/functions.c); Python code sees
-what failed, reads values that are no strings, and takes the counters to the registry. What no step can notice of a
-record is not made: for a string the value is a third of what an event costs, the key's `str` a tenth.
+The module itself makes the record, calls the pipeline and counts what goes well (eventrecord.c, functions.c, runs.c in
+native/); Python code sees what failed, reads values that are no strings, and takes the counters to the registry. What
+no step can notice of a record is not made: for a string the value is a third of what an event costs, the key's `str` a
+tenth.
 """
 
 from __future__ import annotations
