@@ -54,6 +54,11 @@ class Module:
     hooks: Mapping[str, Hook]
     used: tuple[tuple[bytes, int], ...] = ()
 
+    @property
+    def writes(self) -> bool:
+        """Whether it has written something under its present tag: as soon as a shard's first slots arrive it may."""
+        return any(tag == self.tag for tag, _ in self.used)
+
 
 @dataclass(frozen=True, slots=True)
 class Modules:
@@ -81,8 +86,8 @@ class Modules:
 
     @property
     def tags(self) -> set[bytes]:
-        """The hash tags of outboxes that are written now: of shards that serve slots."""
-        return {module.tag for shard, module in self.loaded.items() if shard.slots}
+        """The hash tags of outboxes that are written now: of shards that serve slots, or write before that is known."""
+        return {module.tag for shard, module in self.loaded.items() if shard.slots or module.writes}
 
     @property
     def used_tags(self) -> set[bytes]:

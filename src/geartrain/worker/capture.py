@@ -81,7 +81,9 @@ class Capture:
         self._refused = False
         self._stale: dict[str, _Stale] = {}
         self._find_stale = True
-        self._seen: set[tuple[bytes, int]] = set()
+        # Uses that were told at the last look, and are noted; tags that were somebody's then, and are nobody's now.
+        self._seen: frozenset[tuple[bytes, int]] = frozenset()
+        self._left: set[bytes] = set()
         self._due = 0.0
         self._told: dict[str, str] = {}
 
@@ -155,6 +157,7 @@ class Capture:
         for shard, module in modules.loaded.items():
             self._last[shard.primary] = module
         self._modules = modules
+        self._left |= before - self._tags()
         if not self._known or self._tags() != before or not modules.uses <= self._seen:
             self._find_stale = True
         self._known, self._refused = True, False
@@ -206,16 +209,20 @@ class Capture:
                 del self._stale[name]
 
     def _note_outboxes(self, snapshot: Snapshot) -> None:
-        """Note where events may be that modules have put, since the last look, under tags that they use anew."""
+        """Note where events may be that modules have put, since the last look, under tags that they use anew.
+
+        Again where a tag is left, or a shard is told of again: a worker that does not see a shard for a moment takes
+        its outboxes for those of before, and forgets the empty ones, into which events may come later.
+        """
         modules = self._modules
         if modules is None or not modules.clustered:
             return
-        new = {tag for tag, _ in modules.uses - self._seen}
+        new = {tag for tag, _ in modules.uses - self._seen} | self._left
         if new:
             captured = [item for item in snapshot.registrations.values() if _is_captured(item)]
             outboxes = {item.id: [name for tag in new for name in hooks.outboxes_of(item, tag)] for item in captured}
             self._store.note(outboxes, new)
-            self._seen |= modules.uses
+        self._seen, self._left = frozenset(modules.uses), set()
 
     def _found_stale(self, snapshot: Snapshot) -> dict[str, _Stale]:
         by_keys = [item for item in snapshot.registrations.values() if _is_captured(item)]

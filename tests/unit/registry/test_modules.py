@@ -80,3 +80,11 @@ def test_statistics_of_shards_are_added_up():
 def test_outboxes_of_other_tags_are_told_from_those_of_other_partitions(outbox, partitions, expected):
     """Which decides whether they are emptied first."""
     assert keys.is_outbox_of(outbox, "r", partitions) is expected
+
+
+def test_a_tag_counts_as_soon_as_something_was_written_under_it():
+    """A worker may hear of a shard's first slots later than the module, which writes already."""
+    spare = Shard(Address("10.0.0.9", 7009), "spare", ())
+    assert Modules({spare: Module(b"430", None, {})}, clustered=True).tags == set()
+    assert Modules({spare: Module(b"430", None, {}, ((b"3560", 1),))}, clustered=True).tags == set()
+    assert Modules({spare: Module(b"430", None, {}, ((b"3560", 1), (b"430", 2)))}, clustered=True).tags == {b"430"}
