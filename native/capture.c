@@ -43,7 +43,6 @@ typedef struct {
 static Name names[NAMES];
 static Name *last_name = names; /* most often the next one is the same */
 
-
 static Job *spare;
 static int spare_count;
 static int is_replica, is_loading;

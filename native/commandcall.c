@@ -9,9 +9,7 @@
 static PyObject *record_of(RedisModuleString **argv, int argc) {
     PyObject *record = py.PyList_New(argc);
     for (int i = 0; record != NULL && i < argc; i++) {
-        size_t length;
-        const char *bytes = RM_StringPtrLen(argv[i], &length);
-        PyObject *word = value_text(bytes, length);
+        PyObject *word = value_of_string(argv[i]);
         if (word == NULL) {
             python_release(record);
             return NULL;
@@ -64,9 +62,7 @@ static const char *error_of(PyObject *told) {
 }
 
 PyObject *function_command(Function *function, RedisModuleString **argv, int argc, const char **error) {
-    size_t length;
-    const char *name = RM_StringPtrLen(argv[0], &length);
-    PyObject *key = value_text(name, length);
+    PyObject *key = value_of_string(argv[0]);
     long long begin = runs_now();
     PyObject *results = key != NULL ? call(function, argv, argc) : NULL;
     long long duration = runs_now() - begin;

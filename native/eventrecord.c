@@ -83,7 +83,7 @@ static int look(RedisModuleCtx *ctx, RedisModuleString *name, int at_event, int 
 
 /* Have Python code read type and value of a key that is no string. Whether that went well. */
 static int read_in_python(Function *function, RedisModuleString *name, int type, Parts *parts) {
-    if (parts->key == NULL && (parts->key = value_key(name)) == NULL) return 0;
+    if (parts->key == NULL && (parts->key = value_of_string(name)) == NULL) return 0;
     PyObject *args[] = {types[type], parts->key}, *call = python_held(function->value);
     PyObject *pair = py.PyObject_Vectorcall(call, args, 2, NULL);
     python_release(call);
@@ -116,7 +116,7 @@ static int find_value(RedisModuleCtx *ctx, Function *function, RedisModuleString
 static int find_parts(RedisModuleCtx *ctx, Function *function, const char *event, RedisModuleString *name, int at_event,
                       Parts *parts) {
     unsigned noticed = function->noticed;
-    if ((noticed & NOTICES_KEY) && (parts->key = value_key(name)) == NULL) return 0;
+    if ((noticed & NOTICES_KEY) && (parts->key = value_of_string(name)) == NULL) return 0;
     if ((noticed & (NOTICES_VALUE | NOTICES_TYPE)) && !find_value(ctx, function, name, at_event, parts)) return 0;
     return !(noticed & NOTICES_EVENT) || (parts->event = event_name(event)) != NULL;
 }

@@ -174,7 +174,7 @@ void function_event(RedisModuleCtx *ctx, Function *function, const char *event, 
         return;
     }
     Raised raised = take_raised();
-    PyObject *key = value_key(name);
+    PyObject *key = value_of_string(name);
     if (key == NULL) py.PyErr_Clear();
     if (made && key != NULL) eventrecord_complete(&record, function, key, event, type);
     python_drop(tell(function, &raised, begin, duration, key == NULL ? py.none : key, made ? record.dict : py.none));

@@ -54,7 +54,7 @@ void runs_note_name(Runs *runs, long long begin, long long duration, RedisModule
 
 static PyObject *key_of(const Run *run) {
     if (run->key != NULL) return python_held(run->key);
-    return run->name != NULL ? value_key(run->name) : value_text(run->bytes, run->length);
+    return run->name != NULL ? value_of_string(run->name) : value_text(run->bytes, run->length);
 }
 
 static PyObject *tuple_of(PyObject **items, ptrdiff_t count) {

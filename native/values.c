@@ -20,7 +20,7 @@ PyObject *value_text(const char *bytes, size_t length) {
     return py.PyBytes_FromStringAndSize(bytes, (ptrdiff_t)length);
 }
 
-PyObject *value_key(RedisModuleString *name) {
+PyObject *value_of_string(RedisModuleString *name) {
     size_t length;
     const char *bytes = RM_StringPtrLen(name, &length);
     return value_text(bytes, length);

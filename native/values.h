@@ -13,7 +13,7 @@ void values_setup(PyObject *error_reply, PyObject *accepted);
 PyObject *value_text(const char *bytes, size_t length);
 
 /* The same of a string of the server's. */
-PyObject *value_key(RedisModuleString *name);
+PyObject *value_of_string(RedisModuleString *name);
 
 /* A reply of any shape; error replies inside of it are values. NULL: an exception is set. */
 PyObject *value_of_reply(RedisModuleCallReply *reply);
