@@ -220,7 +220,6 @@ static void on_cron(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
 }
 
 int calls_load(RedisModuleCtx *ctx) {
-    if (serving_load(ctx) != REDISMODULE_OK) return REDISMODULE_ERR;
     return events_listen(ctx, REDISMODULE_EVENT_CRON_LOOP, on_cron) ? REDISMODULE_OK : REDISMODULE_ERR;
 }
 

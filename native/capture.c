@@ -248,8 +248,9 @@ static int is_deletion(int class, const char *name) {
 }
 
 /* Not inlined: what nothing matches would pay for the registers that this one needs. */
-static __attribute__((noinline)) int take(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key,
-                                          const char *bytes, size_t length) {
+static __attribute__((noinline)) int take(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
+    size_t length;
+    const char *bytes = RM_StringPtrLen(key, &length);
     if (is_replica || is_loading || migration_brings(class, key)) return REDISMODULE_OK;
     if (length >= sizeof PREFIX - 1 && memcmp(bytes, PREFIX, sizeof PREFIX - 1) == 0) return REDISMODULE_OK;
     if (is_deletion(class, name) && migration_took(ctx, key)) return REDISMODULE_OK;
@@ -260,9 +261,8 @@ static __attribute__((noinline)) int take(RedisModuleCtx *ctx, int class, const 
 }
 
 static int on_event(RedisModuleCtx *ctx, int class, const char *name, RedisModuleString *key) {
-    size_t length;
-    const char *bytes = RM_StringPtrLen(key, &length);
-    return hooks_may_match(bytes) ? take(ctx, class, name, key, bytes, length) : REDISMODULE_OK;
+    /* The length is fetched where it is needed: it costs as much again. */
+    return hooks_may_match(RM_StringPtrLen(key, NULL)) ? take(ctx, class, name, key) : REDISMODULE_OK;
 }
 
 /* -- what happens to the server ----------------------------------------------------------------------------------- */

@@ -14,7 +14,11 @@ static void pass_on(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub, v
 }
 
 int events_listen(RedisModuleCtx *ctx, uint64_t id, RedisModuleEventCallback callback) {
-    if (id >= KINDS || kinds[id].count == LISTENERS) return 0;
+    if (id >= KINDS) return 0;
+    for (int i = 0; i < kinds[id].count; i++) {
+        if (kinds[id].callbacks[i] == callback) return 1;
+    }
+    if (kinds[id].count == LISTENERS) return 0;
     if (kinds[id].count == 0) {
         RedisModuleEvent event = {id, 1};
         if (RM_SubscribeToServerEvent(ctx, event, pass_on) != REDISMODULE_OK) return 0;

@@ -4,7 +4,9 @@
 
 #include "api.h"
 
-/* Call `callback` at each such event (REDISMODULE_EVENT_...), after those that were there before. Whether it is so. */
+/* Call `callback` at each such event (REDISMODULE_EVENT_...), after those that were there before; one that is there stays where
+ * it is. Whether it is so. A kind of event is asked for only once somebody needs it: with each key that is overwritten the
+ * server goes over all that modules have asked for. */
 int events_listen(RedisModuleCtx *ctx, uint64_t id, RedisModuleEventCallback callback);
 
 #endif

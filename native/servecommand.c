@@ -17,6 +17,7 @@ static int serve_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc
     const char *refusal = calls_refusal(ctx);
     if (refusal != NULL) return RM_ReplyWithError(ctx, refusal);
     Serving *serving = serving_of(ctx, argv + 2, argc - 2);
+    if (serving == NULL) return RM_ReplyWithError(ctx, "ERR the server does not tell when clients go");
     if (!serving_reply(ctx, serving)) serving_wait(ctx, serving, timeout_ms);
     return REDISMODULE_OK;
 }

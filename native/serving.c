@@ -117,23 +117,6 @@ static Serving *new_serving(unsigned long long client_id, RedisModuleString **na
     return serving;
 }
 
-Serving *serving_of(RedisModuleCtx *ctx, RedisModuleString **names, int count) {
-    unsigned long long client_id = RM_GetClientId(ctx);
-    Serving **at = place_of(client_id), *before = *at;
-    if (before != NULL && has_lanes(before, names, count)) return before;
-    Serving *serving = new_serving(client_id, names, count);
-    if (before != NULL) {
-        serving->running = before->running;
-        for (Call *call = serving->running.first; call != NULL; call = call->next) call->serving = serving;
-        serving->next = before->next;
-        leave_lanes(before);
-        RM_Free(before);
-    } else {
-        serving_count++;
-    }
-    return *at = serving;
-}
-
 /* The connection ends. */
 static void end(Serving **at) {
     Serving *serving = *at;
@@ -153,6 +136,24 @@ static void on_client(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub,
     if (sub != REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED || client == NULL) return;
     Serving **at = place_of(client->id);
     if (*at != NULL) end(at);
+}
+
+Serving *serving_of(RedisModuleCtx *ctx, RedisModuleString **names, int count) {
+    unsigned long long client_id = RM_GetClientId(ctx);
+    Serving **at = place_of(client_id), *before = *at;
+    if (before != NULL && has_lanes(before, names, count)) return before;
+    if (!events_listen(ctx, REDISMODULE_EVENT_CLIENT_CHANGE, on_client)) return NULL;
+    Serving *serving = new_serving(client_id, names, count);
+    if (before != NULL) {
+        serving->running = before->running;
+        for (Call *call = serving->running.first; call != NULL; call = call->next) call->serving = serving;
+        serving->next = before->next;
+        leave_lanes(before);
+        RM_Free(before);
+    } else {
+        serving_count++;
+    }
+    return *at = serving;
 }
 
 /* -- waiting ------------------------------------------------------------------------------------------------------ */
@@ -216,10 +217,6 @@ void serving_wait(RedisModuleCtx *ctx, Serving *serving, long long timeout_ms) {
     RM_BlockClientSetPrivateData(client, serving);
     RM_SetDisconnectCallback(client, on_disconnect);
     serving->waiting = client;
-}
-
-int serving_load(RedisModuleCtx *ctx) {
-    return events_listen(ctx, REDISMODULE_EVENT_CLIENT_CHANGE, on_client) ? REDISMODULE_OK : REDISMODULE_ERR;
 }
 
 void serving_info(RedisModuleInfoCtx *ctx) {

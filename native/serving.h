@@ -49,11 +49,10 @@ int serving_is_served(Lane *lane);
 /* A call does not run any more. */
 void serving_lose(Serving *serving, Call *call);
 
-/* Have the commands (servecommand.c), and be told of connections that end. */
-int serving_load(RedisModuleCtx *ctx);
+/* Have the commands (servecommand.c). */
 int servecommand_load(RedisModuleCtx *ctx);
 
-/* The present connection, serving these lanes. */
+/* The present connection, serving these lanes; NULL: the server would not tell when it goes. */
 Serving *serving_of(RedisModuleCtx *ctx, RedisModuleString **names, int count);
 
 /* Reply with the next call; 0: there is none. */

@@ -36,9 +36,9 @@ static void on_client(RedisModuleCtx *ctx, RedisModuleEvent event, uint64_t sub,
 static int unhooked_command(RedisModuleCtx *ctx, RedisModuleString **argv, int argc) {
     (void)argv;
     if (argc != 1) return RM_WrongArity(ctx);
-    static int listens;
-    if (!listens) listens = events_listen(ctx, REDISMODULE_EVENT_CLIENT_CHANGE, on_client);
-    if (!listens) return RM_ReplyWithError(ctx, "ERR the server does not tell when clients go");
+    if (!events_listen(ctx, REDISMODULE_EVENT_CLIENT_CHANGE, on_client)) {
+        return RM_ReplyWithError(ctx, "ERR the server does not tell when clients go");
+    }
     uint64_t id = RM_GetClientId(ctx);
     Client **at = place_of(id);
     if (*at == NULL) {
