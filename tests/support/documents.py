@@ -60,6 +60,9 @@ _UNSTABLE = (
     (re.compile(r"/tmp/[\w/.-]+"), "PATH"),
 )
 
+_MARKS = re.compile(r"^\s+[~^]+\n", re.MULTILINE)
+"""Where in its line a call stands: a traceback has them for more calls in newer versions of Python."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -108,6 +111,7 @@ def commands_of(block: Block) -> Iterator[tuple[str, str]]:
 
 def agrees(expected: str, printed: str) -> bool:
     """Whether a command printed what the document says, as far as that is stable."""
+    expected, printed = (_MARKS.sub("", text) for text in (expected, printed))
     lines = [_stable(line) for line in expected.strip().splitlines()]
     pattern = "".join("(?:.*\n)*?" if line == "..." else _pattern(line) + "\n" for line in lines)
     text = "".join(f"{_stable(line)}\n" for line in printed.strip().splitlines())

@@ -43,6 +43,9 @@ _TAKERS: Mapping[Kind, tuple[int | None, ...]] = {
 """Which argument of each function of a step is the record; None: none is. Other steps compare or keep whole records."""
 
 _LOADS = frozenset({"LOAD_FAST", "LOAD_FAST_BORROW"})
+_LOADS_LAST = frozenset({"LOAD_FAST_LOAD_FAST", "STORE_FAST_LOAD_FAST"})
+"""Those that name two variables, and leave the second one's value on top."""
+
 _SUBSCRIPTS = frozenset({"BINARY_SUBSCR"})
 _SEE_ALL = frozenset({"locals", "vars", "dir", "eval", "exec", "_getframe", "currentframe", "stack", "breakpoint"})
 """Names by which a function may get at its variables without naming them."""
@@ -117,7 +120,7 @@ def _takes_only_others(code: CodeType, record: str, field: str | None) -> bool:
     """Whether each mention of the variable is `record["another field"]`; None: is `record["a field"]`."""
     instructions = [item for item in dis.get_instructions(code) if item.opname != "CACHE"]
     for load, literal, subscript in zip(instructions, instructions[1:], instructions[2:], strict=False):
-        if _mentions(load, record) and not (load.opname in _LOADS and _is_other_field(literal, subscript, field)):
+        if _mentions(load, record) and not (_loads(load, record) and _is_other_field(literal, subscript, field)):
             return False
     # The last two begin no such three.
     return not any(_mentions(item, record) for item in instructions[-2:])
@@ -126,6 +129,11 @@ def _takes_only_others(code: CodeType, record: str, field: str | None) -> bool:
 def _mentions(item: dis.Instruction, name: str) -> bool:
     """Whether an instruction names a variable; some name two."""
     return item.argval == name or (isinstance(item.argval, tuple) and name in item.argval)
+
+
+def _loads(item: dis.Instruction, name: str) -> bool:
+    """Whether an instruction that mentions a variable only puts its value on top, once."""
+    return item.opname in _LOADS or (item.opname in _LOADS_LAST and item.argval[0] != name)
 
 
 def _is_other_field(load: dis.Instruction, subscript: dis.Instruction, field: str | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -34,11 +35,18 @@ def recipe(link):
     return send
 
 
+@contextmanager
+def database_at(path):
+    """A connection to it, closed afterwards; what was done is kept."""
+    with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+        yield connection
+
+
 @pytest.fixture
 def database(tmp_path):
     """A file with an empty table."""
     path = tmp_path / "persons.db"
-    with sqlite3.connect(path) as connection:
+    with database_at(path) as connection:
         connection.execute("CREATE TABLE persons (person_id TEXT PRIMARY KEY, first TEXT, age INTEGER)")
     return path
 
@@ -48,7 +56,7 @@ def rows(database):
     """Reads the table."""
 
     def read():
-        with sqlite3.connect(database, timeout=10) as connection:
+        with database_at(database) as connection:
             return connection.execute("SELECT person_id, first, age FROM persons ORDER BY person_id").fetchall()
 
     return read
@@ -84,12 +92,12 @@ def test_operations_of_the_recipe_are_understood(link, recipe, database, rows):
 
 def test_a_database_that_is_away_is_waited_for(link, recipe, database, rows):
     """The batch is tried again until the table is there; nothing is lost, and the order is kept."""
-    with sqlite3.connect(database) as connection:
+    with database_at(database) as connection:
         connection.execute("ALTER TABLE persons RENAME TO away")
     assert recipe("write_behind_sqlite.py", DATABASE=database) == "OK"
     link.pipeline([("HSET", "person:1", "first_name", "Ann", "age", age) for age in range(30, 40)])
     wait_for(lambda: any(item["RegistrationData"]["lastError"] for item in registrations(link)), 20)
-    with sqlite3.connect(database) as connection:
+    with database_at(database) as connection:
         connection.execute("ALTER TABLE away RENAME TO persons")
     wait_for(lambda: rows() == [("1", "Ann", 39)], 30)
 
@@ -116,11 +124,11 @@ def test_writes_go_through_to_a_database(link, recipe, database, rows):
     assert link.call("EXISTS", "__{person:1}") == 0
     link.call("HSET", "__{person:1}", "age", 31)
     assert rows() == [("1", "Ann", 31)]
-    with sqlite3.connect(database) as connection:
+    with database_at(database) as connection:
         connection.execute("DROP TABLE persons")
     link.call("HSET", "__{person:1}", "age", 32)
     assert link.call("HGET", "person:1", "age") == "31"
-    with sqlite3.connect(database) as connection:
+    with database_at(database) as connection:
         connection.execute("CREATE TABLE persons (person_id TEXT PRIMARY KEY, first TEXT, age INTEGER)")
 
 
