@@ -72,7 +72,16 @@ class Deployments:
         for item, (failed, _) in list(self._failed.items()):
             if failed.registration.code_version != snapshot.registrations[item].code_version:
                 del self._failed[item]
+        self._resume()
         self._load()
+
+    def _resume(self) -> None:
+        """What had ended, and is active with the code that is here, runs again."""
+        for item, deployment in self.current.items():
+            active = self.active.get(item)
+            resumed = active is not None and active.code_version == deployment.registration.code_version
+            if resumed and deployment.ended:
+                deployment.aborted = deployment.ended = False
 
     def poll(self) -> list[Failed]:
         """Take over what has been loaded since the last call; what could not be."""

@@ -11,7 +11,7 @@
     loader threads   code -> deployments, one for each session that changed                 (deployment)
 
 Each thread has a connection of its own. The main thread is the only one that adds and removes partitions; other threads
-tell it what happened through `_tell`.
+tell it what happened through `News`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,14 @@ import secrets
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from enum import Enum
 from itertools import groupby
 
 from geartrain.builder.requests import Reader
 from geartrain.config import WorkerSettings
 from geartrain.errors import CommandError, GeartrainError, ServerUnavailable
 from geartrain.readers.entries import fields_of, id_parts
-from geartrain.registry import Registration, Snapshot, Store
+from geartrain.registry import Registration, Store
 from geartrain.runtime import Context, current, install
 from geartrain.text import shown, to_bytes
 from geartrain.wire import Access, Endpoint, access, topology_of
@@ -44,10 +42,12 @@ from geartrain.worker.deployments import Deployments
 from geartrain.worker.discovery import Discovery
 from geartrain.worker.environments import Environments
 from geartrain.worker.failures import FailureLog
+from geartrain.worker.follower import Follower
 from geartrain.worker.gears import Gears
 from geartrain.worker.keyevents import KeyEvents
 from geartrain.worker.leases import KEY_EVENTS, Leases, Renewal
 from geartrain.worker.membership import Member, Membership, view
+from geartrain.worker.news import Change, News
 from geartrain.worker.ownership import Ownership
 from geartrain.worker.partition import Partition
 from geartrain.worker.policy import backoff
@@ -75,14 +75,6 @@ _REPORT_PATIENCE = 1.0
 
 _BUSY_PAUSE = 0.02
 """Seconds between two looks while code is being loaded or partitions are on their way out."""
-
-
-class News(Enum):
-    """What other threads tell the main thread of a partition."""
-
-    LOST = "its lease is another's"
-    GONE = "its stream is gone"
-    ABORTED = "its policy, or its function, stops the registration"
 
 
 class Worker:
@@ -115,8 +107,7 @@ class Worker:
         self._settings = settings = settings or WorkerSettings()
         self._endpoint, self._on_ready, self.environment = endpoint, on_ready, environment
         self._stopping, self._wake = threading.Event(), threading.Event()
-        self._news: deque[tuple[News, Partition]] = deque()
-        self._troubles: deque[tuple[str, str]] = deque()
+        self._news = news = News(self._wake.set)
         self._link = self._connection("main")
         self._store = Store(self._link)
         self._membership = Membership(self._link, self.id, settings.lease_ttl * _MEMBER_TTL, environment)
@@ -125,24 +116,32 @@ class Worker:
         self._pool = Pool(endpoint, settings.threads, time.monotonic)
         topology = topology_of(endpoint)
         self._shards = Shards(topology, settings.local)
-        self._reading = Readings(endpoint, topology, self.id, settings, self._trouble, self._topology_doubtful)
+        self._reading = Readings(endpoint, topology, self.id, settings, news.trouble, self._topology_doubtful)
         replication = Replication(settings.wait_replicas, settings.wait_timeout)
         self._committer = Committer(
-            self._connection("commit"), self.id, settings.commit_interval, self._lost, self._gone, replication
+            self._connection("commit"), self.id, settings.commit_interval, news.lost, news.gone, replication
         )
         self._discovery = Discovery(self._connection("discover"), settings.scan_interval, self._found)
-        self._events = KeyEvents(self._connection("events"), self._trouble)
+        self._events = KeyEvents(self._connection("events"), news.trouble)
         self._tasks, self._deployments = Tasks(endpoint, self.id, environment), Deployments(endpoint, environment)
         self._capture = Capture(self._store, self._reports.trouble)
         self._failures = FailureLog(time.monotonic)
         self._gears = Gears(endpoint, self.id, self._deployments, self._look_again, self._report_now, settings.history)
         hooks = Hooks(
-            self._committer.progressed, self._drained, self._aborted, self._failed, replication, self._gears.recorder
+            self._committer.progressed, self._drained, news.aborted, self._failed, replication, self._gears.recorder
         )
         self._ownership = Ownership(settings, Leases(self._link, self.id, settings.lease_ttl), self._pool, hooks)
+        self._follower = Follower(
+            self._store,
+            self._deployments,
+            self._discovery,
+            self._capture,
+            self._environments,
+            self._gears,
+            self._ownership,
+        )
         self._members: dict[str, Member] = {}
-        self._version, self._beaten, self._reassign = -1, 0.0, False
-        self._known, self._removed = set[str](), set[str]()
+        self._beaten, self._reassign = 0.0, False
         self._assigned = self._away = False
 
     def _connection(self, purpose: str) -> Access:
@@ -235,7 +234,7 @@ class Worker:
         self._reports.write([*self._ownership.everything(), *closed, *self._gears.counted()], now=now)
         if asked is not None:
             asked.set()
-        self._clear_away(self._removed - {partition.key[0] for partition in self._ownership.everything()})
+        self._follower.clear_away()
         if self._on_ready is not None and self._ready():
             self._on_ready()
             self._on_ready = None
@@ -265,8 +264,7 @@ class Worker:
         self._environments.wait(max(deadline, time.monotonic() + 1) + 1)
         self._quietly(lambda: self._reports.write([*self._ownership.everything(), *self._gears.counted()], now=True))
         self._quietly(self._ownership.release_all)
-        self._quietly(lambda: self._note_removed(self._store.snapshot()))
-        self._quietly(lambda: self._clear_away(self._removed))
+        self._quietly(self._follower.clear_all_away)
         self._quietly(self._membership.leave)
         self._link.close()
         return running
@@ -289,7 +287,7 @@ class Worker:
         now = time.monotonic()
         if now < self._beaten + self._settings.poll_interval * _EARLY:
             return
-        if self._version < 0:
+        if self._follower.version < 0:
             # Before the others count on this worker they have to know what it has not loaded yet.
             self._follow()
         members, version = self._membership.beat(self._deployments.refused, self._shards.local)
@@ -297,34 +295,12 @@ class Worker:
         if view(members) != view(self._members):
             self._members = members
             self._reassign = True
-        if version != self._version:
+        if version != self._follower.version:
             self._follow()
 
     def _follow(self) -> None:
-        snapshot = self._store.snapshot()
-        self._version = snapshot.version
-        self._note_removed(snapshot)
-        self._deployments.follow(snapshot)
-        self._capture.follow(snapshot)
-        self._environments.follow(snapshot)
-        self._gears.follow(snapshot)
-        for name, deployment in self._deployments.current.items():
-            active = self._deployments.active.get(name)
-            resumed = active is not None and active.code_version == deployment.registration.code_version
-            if resumed and deployment.ended:
-                deployment.aborted = deployment.ended = False
-        patterns = {
-            name: to_bytes(item.pattern)
-            for name, item in self._deployments.active.items()
-            if item.reader is Reader.STREAM
-        }
-        self._discovery.set_patterns(patterns)
+        self._follower.follow()
         self._reassign = True
-
-    def _note_removed(self, snapshot: Snapshot) -> None:
-        self._removed |= self._known - snapshot.registrations.keys()
-        self._removed -= snapshot.registrations.keys()
-        self._known = set(snapshot.registrations)
 
     def _look_again(self) -> None:
         """Look at the registry soon; from any thread."""
@@ -389,19 +365,6 @@ class Worker:
 
     # -- news of partitions --------------------------------------------------------------------------------------------
 
-    def _lost(self, partition: Partition) -> None:
-        self._tell(News.LOST, partition)
-
-    def _gone(self, partition: Partition) -> None:
-        self._tell(News.GONE, partition)
-
-    def _aborted(self, partition: Partition) -> None:
-        self._tell(News.ABORTED, partition)
-
-    def _tell(self, news: News, partition: Partition) -> None:
-        self._news.append((news, partition))
-        self._wake.set()
-
     def _drained(self, partition: Partition) -> None:
         context = current()
         if partition.key[1] != KEY_EVENTS and isinstance(context, Context):
@@ -414,41 +377,29 @@ class Worker:
     def _failed(self, partition: Partition, outcome: str, message: str, trace: str) -> None:
         self._failures.failed(partition.key[0], shown(partition.name or "key events"), outcome, message, trace)
 
-    def _trouble(self, partition: Partition, reason: str) -> None:
-        self._troubles.append((partition.key[0], f"{shown(partition.name)}: {reason}" if partition.name else reason))
-        self._wake.set()
-
     def _take_news(self) -> None:
-        while self._troubles:
-            self._reports.trouble(*self._troubles.popleft())
+        for registration, reason in self._news.troubles():
+            self._reports.trouble(registration, reason)
         for failure in self._environments.failures():
             for name in self._environments.concerned(failure.environment):
                 self._reports.trouble(name, failure.message, failure.output)
-        while self._news:
-            news, partition = self._news[0]
-            if news is News.LOST:
-                # Perhaps because the registration was removed: look at the registry before taking it again.
-                self._beaten = -self._settings.poll_interval
-                self._ownership.drop(partition)
-            elif news is News.GONE:
-                self._ownership.close(partition.key)
-            else:
-                self._abort(partition)
-            self._news.popleft()
+        self._news.each(self._changed)
 
-    def _abort(self, partition: Partition) -> None:
-        registration, deployment = partition.key[0], partition.deployment
-        version, ending = deployment.registration.code_version, deployment.ending
-        # Not where new code has come since: it gets its own chance.
-        if deployment.aborted and self._store.end(registration, version, ending):
-            logger.error("%s: %s; `geartrain resume %s` starts it again", registration, ending.value, registration)
-        deployment.ended = True
-        self._follow()
+    def _changed(self, change: Change, partition: Partition) -> None:
+        if change is Change.LOST:
+            # Perhaps because the registration was removed: look at the registry before taking it again.
+            self._beaten = -self._settings.poll_interval
+            self._ownership.drop(partition)
+        elif change is Change.GONE:
+            self._ownership.close(partition.key)
+        else:
+            self._follower.end(partition)
+            self._reassign = True
 
     def _check_renewals(self, renewals: list[tuple[Partition, Renewal]]) -> None:
         for partition, renewal in renewals:
             if renewal is Renewal.LOST:
-                self._tell(News.LOST, partition)
+                self._news.lost(partition)
             elif renewal is Renewal.NO_GROUP and not self._made_again(partition):
                 self._committer.progressed(partition)
             elif renewal is Renewal.NO_GROUP or partition.done[0] != "0-0":
@@ -463,11 +414,3 @@ class Worker:
             return True
         last = fields_of(flat)["last-generated-id"]
         return id_parts(last) < id_parts(partition.done[0])
-
-    def _clear_away(self, removed: set[str]) -> None:
-        """Remove what registrations that were removed have left since, through partitions that were still at work."""
-        for name in list(removed):
-            self._ownership.tell(name)
-            self._store.remove_remains([name])
-            self._ownership.forget(name)
-            self._removed.discard(name)
