@@ -18,7 +18,7 @@ from geartrain.pipeline.generate import HELPERS, NAME, generate, watched_helpers
 from geartrain.pipeline.mentions import marked_steps
 from geartrain.pipeline.progress import Progress
 from geartrain.pipeline.source import Place
-from geartrain.pipeline.tailcalls import first_placed, own_functions, tail_calls
+from geartrain.pipeline.tailcalls import first_placed, is_closed, own_functions, tail_calls
 
 
 class Pipeline:
@@ -31,6 +31,7 @@ class Pipeline:
         steps: the steps it was made from.
         collects: a record that fails costs itself alone (the dialect redisgears-1.2): `collect` tells the errors.
         tail_calls: the call sites of `targets` whose reply nobody can notice (see `geartrain.pipeline.tail_calls`).
+        closed: its steps can notice nothing but their records (`geartrain.pipeline.tailcalls.is_closed`).
         text: the generated Python, for whoever wants to see it.
         function: the generated function, called as the pipeline is; what it raises is for `raised`. For callers to
             whom the 60 ns of `__call__` matter. Where the pipeline collects, it is not for others.
@@ -40,11 +41,12 @@ class Pipeline:
     def __init__(
         self, steps: tuple[Step, ...], text: str, function: Callable[..., list[Any]], places: Mapping[int, Place],
         tail_calls: frozenset[tuple[CodeType, int]], *, collects: bool = False,
-        lone: Callable[[Any], object] | None = None,
+        lone: Callable[[Any], object] | None = None, closed: bool = False,
     ) -> None:  # fmt: skip
         self.steps = steps
         self.collects = collects
         self.tail_calls = tail_calls
+        self.closed = closed
         self.text = text
         self.function = function
         self.lone = lone
@@ -193,7 +195,10 @@ def compile_pipeline(
     exec(compile(text, PIPELINE_FILE, "exec"), namespace)  # noqa: S102  # our own text: names and numbers only
     calls = tail_calls(own, targets, since=since)
     lone = _lone(steps) if single and not old and not marked else None
-    return Pipeline(steps, text, namespace[NAME], source.places, calls, collects=collects, lone=lone)
+    return Pipeline(
+        steps, text, namespace[NAME], source.places, calls,
+        collects=collects, lone=lone, closed=bool(calls) and is_closed(own, calls),
+    )  # fmt: skip
 
 
 def _lone(steps: Sequence[Step]) -> Callable[[Any], object] | None:

@@ -11,6 +11,8 @@ A call is one where all of this holds:
 * every later step of the pipeline is quiet in the same way.
 
 So at most the last effect of a record's processing is put off, and whatever is not understood is not put off.
+
+Steps that do nothing else but such calls are *closed*: what others have done meanwhile they cannot notice.
 """
 
 from __future__ import annotations
@@ -73,6 +75,16 @@ def tail_calls(steps: Sequence[Step], targets: Collection[object], *, since: int
         if not all(map(_is_quiet, step.functions)):
             break
     return frozenset(sites)
+
+
+def is_closed(steps: Sequence[Step], sites: CallSites) -> bool:
+    """Whether all that steps do is to look at their records, and to make calls of `sites`: their tail calls.
+
+    So nothing is noticed in them of what the records before have done, or will have.
+    """
+    return all(step.kind in _RECORD_KINDS for step in steps) and all(
+        _is_quiet(function, sites) for step in steps for function in step.functions
+    )
 
 
 def own_functions(steps: Sequence[Step], targets: Collection[object], *, since: int | None = 1) -> tuple[Step, ...]:
@@ -156,15 +168,18 @@ def _is_quiet_after(body: Body, offset: int) -> bool:
     return True
 
 
-def _is_quiet(function: object) -> bool:
-    """Whether a whole function has no effect."""
+def _is_quiet(function: object, sites: CallSites = frozenset()) -> bool:
+    """Whether a whole function has no effect, but by calls of `sites`."""
     if is_one_of(function, _PURE):
         return True
     plain = _plain(function)
     if plain is None:
         return False
     body = Body(plain)
-    return all(not body.is_guarded(offset) and _is_quiet_instruction(body, offset) for offset in body.instructions)
+    return all(
+        (plain.__code__, offset) in sites or (not body.is_guarded(offset) and _is_quiet_instruction(body, offset))
+        for offset in body.instructions
+    )
 
 
 def _is_quiet_instruction(body: Body, offset: int) -> bool:

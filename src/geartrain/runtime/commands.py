@@ -12,7 +12,7 @@ from geartrain import keys
 from geartrain.config import given_options
 from geartrain.errors import ArgumentError, CommandError
 from geartrain.extension import extension
-from geartrain.runtime.context import SEND_AT
+from geartrain.runtime.deferring import SEND_AT
 from geartrain.runtime.threads import current
 from geartrain.wire import Argument
 

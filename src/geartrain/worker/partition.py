@@ -7,7 +7,7 @@
 
 One execution at a time, in order: that is what QUEUED and RUNNING are for. The lock is held for moments, never while
 user code runs. A batch runs only while the lease is certainly ours: `lease_until` is checked before each one, in a
-streak of short ones every 2 ms, so that a worker that was stopped and wakes up runs nothing more before it has found
+streak of short ones every 5 ms, so that a worker that was stopped and wakes up runs nothing more before it has found
 out. What is executed, and what becomes of it, is in `batches`.
 """
 
@@ -34,7 +34,7 @@ from geartrain.worker.tally import Tally
 SLICE = 0.02
 """Seconds that a partition may keep a thread while others wait."""
 
-_RUN = 256
+_RUN = 1000
 """Entries that are taken from the buffer at once, where batches are smaller."""
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import pytest
 
 from geartrain import GearsBuilder, GeartrainError, execute
 from geartrain.runtime import threads
+from support.waiting import wait_for
 
 
 def streams():
@@ -93,6 +95,46 @@ def test_the_commands_of_the_other_records_are_executed_all_the_same(place):
     place.start()
     place.wait_info(registration, lambda info: info.failed == 1)
     assert place.link.call("MGET", "n1", "n2", "text") == ["1", "1", "no number"]
+
+
+def test_nothing_of_the_next_batch_is_sent_while_one_is_refused(place):
+    """Although its steps may have run: with `retry` the effects come in the order of the entries."""
+    place.link.call("SET", "text", "no list")
+    registration = place.register(
+        streams().foreach(lambda record: execute("rpush", record["key"], record["a"])),
+        "s",
+        batch=10,
+        onFailedRetryInterval=0.01,
+    )
+    place.link.pipeline(
+        [("XADD", "s", "*", "a", number, "key", "text" if number == 15 else "seen") for number in range(200)]
+    )
+    place.start()
+    place.wait_info(registration, lambda info: info.retried >= 5)
+    assert max(map(int, place.link.call("LRANGE", "seen", 0, -1))) == 19
+    place.link.call("DEL", "text")
+    place.wait_done(registration)
+    firsts = dict.fromkeys(map(int, place.link.call("LRANGE", "seen", 0, -1)))
+    assert list(firsts) == [number for number in range(200) if number != 15]
+    assert place.link.call("LRANGE", "text", 0, -1) == ["15"]
+
+
+def test_batches_that_run_ahead_keep_their_order_when_connections_are_lost(place):
+    """What is executed again is whole batches, from the first one on that may not have had its effects."""
+    registration = place.register(
+        streams().foreach(lambda record: execute("rpush", "seen", record["a"])), "s", batch=50
+    )
+    place.start()
+    for start in range(0, 20_000, 2500):
+        add_all(place, *range(start, start + 2500))
+        wait_for(lambda start=start: place.link.call("LLEN", "seen") > start)
+        place.link.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    place.client.close()
+    place.wait_done(registration)
+    seen = list(map(int, place.link.call("LRANGE", "seen", 0, -1)))
+    assert list(dict.fromkeys(seen)) == list(range(20_000))
+    steps = [(before, after) for before, after in pairwise(seen) if after != before + 1]
+    assert all(after % 50 == 0 and after <= before for before, after in steps)
 
 
 def test_a_try_in_a_step_catches_its_own_error_only(place):

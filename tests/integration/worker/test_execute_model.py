@@ -30,6 +30,7 @@ STEPS = {
     "both": "def f{i}(r):\n    LATER(KEY, LINE)\n    SOON(KEY, LINE + ' again')\n",
     "helper": "def h{i}(r):\n    SOON(KEY, LINE)\ndef f{i}(r):\n    h{i}(r)\n",
     "guarded": "def f{i}(r):\n    try:\n        SOON(KEY, LINE)\n    except GeartrainError:\n        pass\n",
+    "missing": "def f{i}(r):\n    SOON(KEY, LINE + {{'seen': ''}}[KEY[:4]])\n",
     "loop": "def f{i}(r):\n    for word in ('a', 'b'):\n        SOON(KEY, LINE + word)\n",
     "branch": "def f{i}(r):\n    if int(r['n']) % 2:\n        SOON(KEY, LINE)\n    else:\n        LATER(KEY, LINE)\n",
     "raises": "def f{i}(r):\n    if r['k{i}'] == 'text':\n        raise ValueError('no')\n    SOON(KEY, LINE)\n",
@@ -48,12 +49,15 @@ class Case(NamedTuple):
         batch: of the registrations.
         refused: for each record the steps of which the commands are refused.
         policy: what a failure does.
+        first: a step before them. `dict` may be anything's, so that nothing is known of what the steps notice; without
+            it they may begin before the effects of the batch before are there, where all else is known.
     """
 
     steps: list[str]
     batch: int
     refused: list[frozenset[int]]
     policy: str
+    first: str = ""
 
 
 @st.composite
@@ -61,11 +65,12 @@ def cases(draw):
     """Records are whole batches; a few of them are refused something."""
     steps = draw(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=4))
     batch = draw(st.sampled_from([1, 1, 3, 40]))
-    count = batch * draw(st.integers(1, 2 if batch > 3 else 4))
+    count = batch * draw(st.integers(1, 3 if batch > 3 else 5))
     bad = st.frozensets(st.integers(0, len(steps) - 1), max_size=2)
     refused = draw(st.dictionaries(st.integers(0, count - 1), bad, max_size=3))
     policy = draw(st.sampled_from(["continue", "continue", "abort"]))
-    return Case(steps, batch, [refused.get(n, frozenset()) for n in range(count)], policy)
+    first = draw(st.sampled_from(["", ".map(dict)"]))
+    return Case(steps, batch, [refused.get(n, frozenset()) for n in range(count)], policy, first)
 
 
 def script(case, name, *, waits):
@@ -76,7 +81,7 @@ def script(case, name, *, waits):
         source += re.sub(r"(NOW|SOON|LATER)\(", lambda found: _call(found[1], waits=waits), text).format(i=number)
         chain += f".{KINDS.get(step, 'foreach')}(f{number})"
     options = f"batch={case.batch}, onFailedPolicy={case.policy!r}, name={name!r}"
-    return f"{source}GB('StreamReader').map(dict){chain}.register({name!r}, {options})\n"
+    return f"{source}GB('StreamReader'){case.first}{chain}.register({name!r}, {options})\n"
 
 
 def _call(word, *, waits):

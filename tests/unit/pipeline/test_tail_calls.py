@@ -605,3 +605,31 @@ def test_the_place_is_the_step_and_record_at_the_moment_of_the_call() -> None:
     assert recorder.places == [(1, 5), (1, NO_RECORD)]
     run(GB().foreach(waiting), [5])
     assert recorder.places == [(1, NO_RECORD)]
+
+
+CLOSED = [
+    (GB().foreach(statement), True, "only tail calls"),
+    (GB().filter(lambda x: x["v"] > 0).map(lambda x: x["k"]).foreach(statement), True, "quiet steps and a tail call"),
+    (GB().map(statement).foreach(len), True, "a pure builtin"),
+    (GB().foreach(branches), True, "a tail call on each way"),
+    (GB().foreach(with_choice), False, "conservative: a method of an unknown object"),
+    (GB().foreach(last_of_two), False, "a reply is used"),
+    (GB().foreach(two_statements), False, "the first call is waited for"),
+    (GB().foreach(statement).foreach(statement), False, "the first step's call is waited for"),
+    (GB().foreach(note).foreach(statement), False, "an unknown function before"),
+    (GB().map(dict).foreach(statement), False, "dict() may run a generator"),
+    (GB().foreach(after_try), False, "a try"),
+    (GB().foreach(after_loop), False, "a loop"),
+    (GB().foreach(by_inner), False, "a nested function"),
+    (GB().foreach(waiting), False, "a coroutine"),
+    (GB().foreach(yielding).foreach(statement), False, "a generator"),
+    (GB().foreach(statement).count(), False, "conservative: a step that takes all records"),
+    (GB().foreach(functools.partial(statement)), False, "conservative: a partial"),
+    (GB().foreach(len), False, "nothing is sent: there is nothing to wait for"),
+]
+
+
+@pytest.mark.parametrize(("builder", "closed", "why"), CLOSED, ids=[why for *_, why in CLOSED])
+def test_steps_are_closed_where_they_can_notice_nothing_but_records(builder: GB, closed: bool, why: str) -> None:
+    """Only then the steps of the next batch may run before the effects of this one are there."""
+    assert compile_pipeline(builder.steps, discard=True, targets=(execute, run_command)).closed is closed, why
