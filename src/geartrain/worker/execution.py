@@ -21,9 +21,11 @@ class Source(Protocol):
 
     Attributes:
         uniform: all are alike: of one slot, no client waits for them, and nothing has to come before them.
+        at_once: how many are taken from the buffer together, where batches are smaller.
     """
 
     uniform: bool
+    at_once: int
 
     @property
     def stream(self) -> str | bytes | None:

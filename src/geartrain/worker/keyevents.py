@@ -49,6 +49,7 @@ class KeyEventSource:
 
     stream = None
     uniform = False
+    at_once = 256
 
     def records_ahead(self, entries: Entries, deployment: Deployment, context: Context) -> None:
         """None: the value is read when the function runs."""

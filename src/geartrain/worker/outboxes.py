@@ -36,6 +36,7 @@ class OutboxSource:
 
     stream = None
     uniform = False
+    at_once = 256  # their values are read together, too: the more, the older they are when it is their turn
 
     def __init__(self, registration: str, outbox: bytes) -> None:
         self._handover = Handover(registration, outbox)

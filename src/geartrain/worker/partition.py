@@ -34,9 +34,6 @@ from geartrain.worker.tally import Tally
 SLICE = 0.02
 """Seconds that a partition may keep a thread while others wait."""
 
-_RUN = 1000
-"""Entries that are taken from the buffer at once, where batches are smaller."""
-
 
 class State(Enum):
     """What a partition does; the transitions are drawn above."""
@@ -109,6 +106,7 @@ class Partition:
         self._timer = 0
         self._timer_at = 0.0
         self._tally = Tally(history)
+        self._at_once = source.at_once
         self._batches = Batches(self, source, hooks, self._tally)
         self._was_full = False
 
@@ -276,7 +274,7 @@ class Partition:
             run, self._batch = self._batch, []
             return run
         batch = self.deployment.batch
-        return self._buffer.take(max(1, min(_RUN, len(self._buffer)) // batch) * batch)
+        return self._buffer.take(max(1, min(self._at_once, len(self._buffer)) // batch) * batch)
 
     def _rest(self, now: float) -> None:
         """From RUNNING to what comes next. Holds the lock."""

@@ -23,6 +23,7 @@ class StreamSource:
     """
 
     uniform = True
+    at_once = 1000
 
     def __init__(self, stream: bytes) -> None:
         self.stream = to_text(stream)
