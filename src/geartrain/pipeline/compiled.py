@@ -197,7 +197,7 @@ def compile_pipeline(
     lone = _lone(steps) if single and not old and not marked else None
     return Pipeline(
         steps, text, namespace[NAME], source.places, calls,
-        collects=collects, lone=lone, closed=bool(calls) and is_closed(own, calls),
+        collects=collects, lone=lone, closed=is_closed(own, calls),
     )  # fmt: skip
 
 

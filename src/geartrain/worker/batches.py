@@ -9,6 +9,7 @@ For the thread that the partition has at that moment. When it may run again is t
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,11 +27,32 @@ from geartrain.worker.keeping import execute_kept
 from geartrain.worker.policy import Verdict
 from geartrain.worker.recorder import Recorder
 from geartrain.worker.replication import Replication
-from geartrain.worker.streaks import Streak
 from geartrain.worker.tally import Line, Tally
 
 if TYPE_CHECKING:
     from geartrain.worker.partition import Partition
+
+_LONG = 0.05
+"""Seconds for which a batch runs until those before it in its streak are noted."""
+
+
+@dataclass(slots=True)
+class _Streak:
+    """Batches that are executed one after the other.
+
+    Attributes:
+        run: their entries, among others.
+        size: entries of a batch.
+        times: when the first one began, and when each ended; the thread that executes adds to it.
+        noted: how many of them are noted as done.
+        start: where in `run` what is not noted begins.
+    """
+
+    run: Entries
+    size: int
+    times: list[float]
+    start: int
+    noted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +92,8 @@ class Batches:
         self._hooks = hooks
         self._tally = tally
         self._confirms = bool(hooks.replication)
+        self._streak: _Streak | None = None
+        self._noting = threading.Lock()
         self._unconfirmed: list[Entries] = []
 
     def execute(self, run: Entries, deployment: Deployment, context: Context, until: float) -> None:
@@ -116,31 +140,45 @@ class Batches:
             if start and not self._partition.may_go_on(deployment, until):
                 self._partition.put_back(run[start:])
                 return
-            streak = streaks.run(self._source, run, records, start, deployment, context)
-            start = self._passed(run, start, streak, size)
-            if streak.error is not None:
+            streak = self._streak = _Streak(run, size, [time.perf_counter()], start)
+            error = streaks.run(self._source, run, records, start, deployment, context, streak.times)
+            with self._noting:
+                self._streak = None
+                self._note(streak)
+            start = streak.start
+            if error is not None:
                 batch = run[start : start + size]
                 begin = streak.times[-1]
-                if not self._went_wrong(batch, deployment, streak.error, begin, time.perf_counter() - begin):
+                if not self._went_wrong(batch, deployment, error, begin, time.perf_counter() - begin):
                     self._partition.put_back(run[start + len(batch) :])
                     return
                 start += len(batch)
 
-    def _passed(self, run: Entries, start: int, streak: Streak, size: int) -> int:
-        """Note the batches that went well; returns where they end."""
-        if not streak.batches:
-            return start
-        end = min(start + streak.batches * size, len(run))
+    def note_finished(self) -> None:
+        """Note batches that are done although the one after them runs, and has for a while; from another thread."""
+        with self._noting:
+            streak = self._streak
+            if streak is not None and time.perf_counter() - streak.times[-1] > _LONG:
+                self._note(streak)
+
+    def _note(self, streak: _Streak) -> None:
+        """Note the batches that went well."""
+        times = streak.times[streak.noted :]
+        count = len(times) - 1
+        if not count:
+            return
+        run, start, size = streak.run, streak.start, streak.size
+        end = min(start + count * size, len(run))
 
         def line(index: int) -> tuple[int, str]:
             begin = start + index * size
             last = min(begin + size, end)
             return last - begin, id_of(run, last - 1)
 
-        self._tally.streak(streak.times, end - start, line)
+        self._tally.streak(times, end - start, line)
         self._partition.succeeded()
         self._advance(id_of(run, end - 1), run[start:end])
-        return end
+        streak.start, streak.noted = end, streak.noted + count
 
     def _execute_batch(
         self, batch: Entries, records: list[Any] | None, deployment: Deployment, context: Context

@@ -2,7 +2,8 @@
 
 What an execution costs besides its function counts where batches are small. So what can be done once for many batches
 is not done for each: what follows a batch is one look at the clock, which ends it and begins the next one. A failure
-ends the streak; so does its time, and then the partition notes what is done, and looks whether it may go on.
+ends the streak; so does its time, and then the partition notes what is done, and looks whether it may go on. (Where a
+batch of it runs long, somebody else notes what was done before: `Batches.note_finished`.)
 
 A batch begins when the one before has had its effects. Where its steps cannot notice whether it has, they run while the
 server is still at work on these, and what they send is sent afterwards: so worker and server do not take turns.
@@ -12,37 +13,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 from geartrain.readers.entries import Entries
 from geartrain.runtime import Context
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import Source, bind
 
-LONGEST = 0.005
+LONGEST = 0.002
 """Seconds after which a streak ends, at the next batch's end."""
 
-
-class Streak(NamedTuple):
-    """What became of it.
-
-    Attributes:
-        times: when the first batch began, by `perf_counter`, and when each that went well ended.
-        error: what the batch after those raised; None: there was none.
-    """
-
-    times: list[float]
-    error: BaseException | None
-
-    @property
-    def batches(self) -> int:
-        """How many batches went well."""
-        return len(self.times) - 1
+LONGEST_CLOSED = 0.005
+"""The same where steps can only look at their records: what they do ends soon."""
 
 
 def run(
-    source: Source, entries: Entries, records: Sequence[Any], start: int, deployment: Deployment, context: Context
-) -> Streak:
+    source: Source,
+    entries: Entries,
+    records: Sequence[Any],
+    start: int,
+    deployment: Deployment,
+    context: Context,
+    times: list[float],
+) -> BaseException | None:
     """Execute the batches that begin at `records[start]`, at least one.
 
     Args:
@@ -52,16 +45,20 @@ def run(
         start: where to begin.
         deployment: the code.
         context: of this thread.
+        times: when the first batch begins, by `perf_counter`; when each that goes well ends is added.
+
+    Returns:
+        What the batch after those raised; None: nothing did.
     """
     pipeline = deployment.single or deployment.pipeline
-    times = [perf_counter()]
     try:
         context.begin(pipeline, deployment.tail_calls)
         bind(source, entries, deployment, context)
         # A single command is answered as soon as the next one is made.
-        ahead = pipeline.closed and deployment.batch > 1 and context.cluster is None
+        ahead = pipeline.closed and pipeline.tail_calls and deployment.batch > 1 and context.cluster is None
         execute = _execute_ahead if ahead else _execute
-        execute(_pieces(records, start, deployment), pipeline.function, context, times)
+        until = times[0] + (LONGEST_CLOSED if pipeline.closed else LONGEST)
+        execute(_pieces(records, start, deployment), pipeline.function, context, times, until)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too; the policy decides
         raised = pipeline.raised(error)
         try:
@@ -69,8 +66,8 @@ def run(
             context.flush()
         except BaseException as later:  # noqa: BLE001 - the same
             raised = later
-        return Streak(times, raised)
-    return Streak(times, None)
+        return raised
+    return None
 
 
 def _pieces(records: Sequence[Any], start: int, deployment: Deployment) -> Iterable[Any]:
@@ -82,9 +79,12 @@ def _pieces(records: Sequence[Any], start: int, deployment: Deployment) -> Itera
 
 
 def _execute(
-    pieces: Iterable[Any], function: Callable[[Any, Context], object], context: Context, times: list[float]
+    pieces: Iterable[Any],
+    function: Callable[[Any, Context], object],
+    context: Context,
+    times: list[float],
+    until: float,
 ) -> None:
-    until = times[0] + LONGEST
     for piece in pieces:
         function(piece, context)
         if context.pending or context.failure:
@@ -96,10 +96,13 @@ def _execute(
 
 
 def _execute_ahead(
-    pieces: Iterable[Any], function: Callable[[Any, Context], object], context: Context, times: list[float]
+    pieces: Iterable[Any],
+    function: Callable[[Any, Context], object],
+    context: Context,
+    times: list[float],
+    until: float,
 ) -> None:
     """As `_execute`; a batch's steps run while the effects of the one before are waited for."""
-    until = times[0] + LONGEST
     waiting = False
     try:
         for piece in pieces:

@@ -229,6 +229,8 @@ class Worker:
         self._check_renewals(self._ownership.renew())
         if opened or closed:
             self._partitions_changed()
+        for partition in self._ownership.everything():
+            partition.note_finished()
         asked, self._report_asked = self._report_asked, None
         now = bool(closed) or asked is not None
         self._reports.write([*self._ownership.everything(), *closed, *self._gears.counted()], now=now)

@@ -39,6 +39,24 @@ def test_a_partition_that_blocks_does_not_stop_the_others(place):
     assert len(place.seen(3, "blocked")) == 3
 
 
+def test_what_is_done_is_committed_while_the_next_batch_runs_long(place):
+    """And counted: a worker that is killed meanwhile repeats that one batch only."""
+
+    def block(record):
+        if record["a"] == "3":
+            execute("brpoplpush", "gate", "gate", 20)
+
+    registration = place.register(streams().foreach(block), "s")
+    ids = [place.add("s", "a", number) for number in range(5)]
+    place.start()
+    wait_for(lambda: place.groups("s")[f"geartrain:{registration}"]["last-delivered-id"] == ids[2])
+    assert place.wait_info(registration, lambda info: info.triggered == 3).succeeded == 3
+    place.link.call("RPUSH", "gate", "open")
+    info = place.wait_done(registration, triggered=5)
+    assert (info.triggered, info.succeeded, info.records) == (5, 5, 5)
+    assert [item.last_id for item in reversed(place.client.show(registration).history)] == ids
+
+
 def test_a_partition_with_much_to_do_lets_others_have_a_turn(place):
     """With one thread, a short stream does not wait until a long one is done."""
     with place.client.session("test"):
