@@ -7,8 +7,8 @@
 
 One execution at a time, in order: that is what QUEUED and RUNNING are for. The lock is held for moments, never while
 user code runs. A batch runs only while the lease is certainly ours: `lease_until` is checked before each one, in a
-streak of short ones every 2 to 5 ms, so that a worker that was stopped and wakes up runs nothing more before it has found
-out. What is executed, and what becomes of it, is in `batches`.
+streak of short ones every 2 to 5 ms, so that a worker that was stopped and wakes up runs nothing more before it has
+found out. What is executed, and what becomes of it, is in `batches`.
 """
 
 from __future__ import annotations
