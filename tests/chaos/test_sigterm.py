@@ -116,7 +116,7 @@ GB('StreamReader').foreach(work).register('load:1', name='recorder')
     wait_for(lambda: len(effects_on(db, "load:1")) >= 3, 10)
     successor = start_worker(valkey.url)
     wait_for(lambda: successor.works_for(db), 10)
-    wait_for(lambda: committed(db, "load:1") == ids[0], 5)
+    assert committed(db, "load:1") == ids[0]
     began = time.monotonic()
     assert worker.terminate(timeout=5) == 0
     assert 0.9 < time.monotonic() - began < 3

@@ -209,19 +209,12 @@ class Deferring:
     def _wait_for_earlier(self) -> None:
         """Read the replies of the batch before; where it has failed, nothing of this one is to be sent any more."""
         earlier, self._earlier = self._earlier, 0
-        if self._server is None:
-            raise AssertionError
         try:
-            refusals = self._server.refusals(earlier)
+            self._read(earlier)
         except BaseException as error:
             self._held_back = error
-            self._lost(error)
             raise
-        for index, reply in refusals:
-            what, at = self.pending[index]
-            self._note(self._refused(reply, what, at), at)
         self._held_back = self.failure
-        del self.pending[:earlier]
 
     def flush(self) -> None:
         """Wait for the reply of every deferred command.
@@ -236,27 +229,30 @@ class Deferring:
         """
         self.settle()
         if self.pending:
-            try:
-                refusals = self._refusals()
-            except BaseException as error:
-                self._lost(error)
-                raise
-            for index, reply in refusals:
-                what, at = self.pending[index]
-                self._note(self._refused(reply, what, at), at)
-            self.pending.clear()
+            if self.commands.unsent:
+                self._send(None)
+            self._read(len(self.pending))
         if self.failure is not None:
             raise self.failure
 
-    def _refusals(self) -> list[tuple[int, ErrorReply]]:
-        """Send what waits, and read the replies to all that is pending: those that are errors, each with its number."""
+    def _read(self, count: int) -> None:
+        """Read the replies to the first so many that are pending, in a cluster to all; note those that are errors."""
+        try:
+            refusals = self._refusals(count)
+        except BaseException as error:
+            self._lost(error)
+            raise
+        for index, reply in refusals:
+            what, at = self.pending[index]
+            self._note(self._refused(reply, what, at), at)
+        del self.pending[:count]
+
+    def _refusals(self, count: int) -> list[tuple[int, ErrorReply]]:
         if self._lanes is not None:
             return self._lanes.refusals([data for data, _ in self.pending])
         if self._server is None:
             raise AssertionError
-        if self.commands.unsent:
-            self._server.send(self.commands.take())
-        return self._server.refusals(len(self.pending))
+        return self._server.refusals(count)
 
     def _send(self, lane: Lane | None) -> None:
         """Send what waits in a lane, or for the one server."""

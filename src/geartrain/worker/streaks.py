@@ -20,6 +20,8 @@ from geartrain.runtime import Context
 from geartrain.worker.deployment import Deployment
 from geartrain.worker.execution import Source, bind
 
+_Function = Callable[[Any, Context], object]
+
 LONGEST = 0.002
 """Seconds after which a streak ends, at the next batch's end."""
 
@@ -78,13 +80,7 @@ def _pieces(records: Sequence[Any], start: int, deployment: Deployment) -> Itera
     return (records[at : at + size] for at in range(start, len(records), size))
 
 
-def _execute(
-    pieces: Iterable[Any],
-    function: Callable[[Any, Context], object],
-    context: Context,
-    times: list[float],
-    until: float,
-) -> None:
+def _execute(pieces: Iterable[Any], function: _Function, context: Context, times: list[float], until: float) -> None:
     for piece in pieces:
         function(piece, context)
         if context.pending or context.failure:
@@ -96,11 +92,7 @@ def _execute(
 
 
 def _execute_ahead(
-    pieces: Iterable[Any],
-    function: Callable[[Any, Context], object],
-    context: Context,
-    times: list[float],
-    until: float,
+    pieces: Iterable[Any], function: _Function, context: Context, times: list[float], until: float
 ) -> None:
     """As `_execute`; a batch's steps run while the effects of the one before are waited for."""
     waiting = False

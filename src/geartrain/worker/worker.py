@@ -229,17 +229,23 @@ class Worker:
         self._check_renewals(self._ownership.renew())
         if opened or closed:
             self._partitions_changed()
-        for partition in self._ownership.everything():
-            partition.note_finished()
+        partitions = self._note_finished()
         asked, self._report_asked = self._report_asked, None
         now = bool(closed) or asked is not None
-        self._reports.write([*self._ownership.everything(), *closed, *self._gears.counted()], now=now)
+        self._reports.write([*partitions, *closed, *self._gears.counted()], now=now)
         if asked is not None:
             asked.set()
         self._follower.clear_away()
         if self._on_ready is not None and self._ready():
             self._on_ready()
             self._on_ready = None
+
+    def _note_finished(self) -> list[Partition]:
+        """Have what is done noted where the batch after it takes long; all partitions that are open or closing."""
+        partitions = self._ownership.everything()
+        for partition in partitions:
+            partition.note_finished()
+        return partitions
 
     def _ready(self) -> bool:
         if self._deployments.loading or not self._environments.settled:
@@ -256,6 +262,7 @@ class Worker:
         for key in list(self._ownership.open):
             self._ownership.close(key)
         while not self._pool.stop(min(deadline, time.monotonic() + _PATIENCE)) and time.monotonic() < deadline:
+            self._note_finished()
             self._quietly(self._ownership.renew)
         running = sum(item.running for item in self._ownership.everything()) + (not self._tasks.stop(deadline))
         running += self._gears.stop(deadline)
